@@ -1,0 +1,83 @@
+# Every command sets up what it needs: its own virtual environment in .venv, pinned by constraints.txt.
+PYTHON ?= python3
+VENV ?= .venv
+TEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+TORCH_INDEX_URL ?=
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+PINNED := $(PIP) install -qq -c constraints.txt
+INPUTS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo bench lint setup clean
+
+help:
+	@echo "make test    all tests, in $(TEST_WORKERS) processes            (PYTEST_ARGS='-m \"not slow\"' for a short round)"
+	@echo "make demo    fetches real weights and data, trains LoRA, DoRA and BiDoRA on two tasks, prints tables"
+	@echo "make bench   speed and memory against PEFT and Betty    (BENCH_ARGS=...)"
+	@echo "make lint    ruff, formatting and types"
+	@echo "make setup   only the environment; then: $(VENV)/bin/bidora --help"
+	@echo "make clean   removes $(VENV), build and caches; runs and downloads stay"
+	@echo
+	@echo "PYTHON=python3.12 chooses the interpreter (3.11 or newer is needed)."
+	@echo "On Linux, torch comes with several GB of CUDA libraries unless told otherwise. Without a GPU give the address"
+	@echo "of the CPU-only wheels that pytorch.org names under 'Get started': make test TORCH_INDEX_URL=https://..."
+
+# torch first and alone: pinned, and from the index that the user names, so that nothing pulls in another build later.
+$(VENV)/.torch: $(INPUTS)
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "$(PYTHON) is too old or missing: Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 2; }
+	@test -x $(PY) || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing torch (the largest part; some minutes on a slow line)"
+	@$(PINNED) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.torch
+	@echo "installing bidora-lab"
+	@$(PINNED) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	@echo "installing what the tests need"
+	@$(PINNED) -e ".[test,bench]"
+	@$(INSTALL_BETTY)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo "installing ruff, mypy, pre-commit"
+	@$(PINNED) -e ".[dev]"
+	@touch $@
+
+# betty-ml 0.1.1 has metadata that pip 24.1 and newer refuses: where that happens, an older pip in a folder of its own
+# installs it. Without Betty the tests that need it are skipped and say so.
+BETTY := betty-ml==0.1.1
+define INSTALL_BETTY
+$(PIP) install -qq --no-deps "$(BETTY)" 2>/dev/null || \
+{ $(PIP) install -qq --target build/older-pip "pip<24.1" && \
+  PYTHONPATH=build/older-pip $(PY) -m pip --disable-pip-version-check install -qq --no-deps "$(BETTY)"; } || \
+echo "betty-ml could not be installed; tests that compare with it will be skipped"
+endef
+
+setup: $(VENV)/.base
+
+test: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+demo: $(VENV)/.base
+	@$(PY) -m bidora demo $(DEMO_ARGS)
+
+bench: $(VENV)/.test
+	@$(PY) -m benchmarks $(BENCH_ARGS)
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path "./runs/*" -prune -exec rm -rf {} +

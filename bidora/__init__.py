@@ -1,0 +1,50 @@
+"""BiDoRA Lab: bi-level training of weight-decomposed low-rank adapters, with its analysis and figures.
+
+Names are loaded when they are first used, so that `import bidora` and the command line's help cost no torch import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "RunConfig": "bidora.config",
+    "LabError": "bidora.errors",
+    "Run": "bidora.runs",
+    "list_runs": "bidora.runs",
+    "find_run": "bidora.runs",
+    "train": "bidora.train",
+    "launch": "bidora.launch",
+    "stop": "bidora.launch",
+    "resume": "bidora.launch",
+    "TASKS": "bidora.tasks",
+    "get_task": "bidora.tasks",
+    "MODELS": "bidora.models",
+    "get_model": "bidora.models",
+    "decompose": "bidora.decomposition",
+    "Decomposition": "bidora.decomposition",
+    "magnitude_change": "bidora.decomposition",
+    "direction_change": "bidora.decomposition",
+    "dynamics_of": "bidora.analysis",
+    "fit_dynamics": "bidora.statistics",
+    "hypergradient": "bidora.hypergradient",
+    "Hypergradient": "bidora.hypergradient",
+    "adapt": "bidora.adapter",
+    "split_parameters": "bidora.adapter",
+    "BiLevelTrainer": "bidora.trainer",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'bidora' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,138 @@
+"""Methods side by side: means with intervals, and differences seed by seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from bidora.analysis.grouping import Facts, Group, groups_of
+from bidora.analysis.tables import COSTS, COUNTS
+from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.runs import Run
+from bidora.statistics import mean_interval, paired_difference
+
+if TYPE_CHECKING:
+    import pandas
+
+NAN = float("nan")
+
+
+def comparison(runs: Iterable[Run]) -> pandas.DataFrame:
+    """One row per task, variant, examples per class, method, and settings that differ; only runs with final scores.
+
+    Columns: task, variant, examples_per_class, method, settings (that differ, in words), label, runs, seeds (in words),
+    ids, primary, interval (what the intervals mean, see below); for each metric its mean and `_low`, `_high`; means of
+    seconds_training, seconds_total, peak_memory_bytes, gradient_evaluations, examples_seen, trainable_parameters,
+    total_parameters, n_train, n_lower, n_upper, n_test, delta_m, delta_d, dynamics_slope.
+
+    With one seed the interval is that of the test set (another test set, same model); with several it is Student's t
+    over seeds (another seed, same test set), kept within the metric's range. These are different questions, so the
+    column `interval` says which one is answered. Of a seed that was run twice the newest counts.
+    """
+    import pandas
+
+    return pandas.DataFrame([_group_row(group) for group in groups_of(runs)])
+
+
+def _group_row(group: Group) -> dict[str, Any]:
+    members = group.members
+    row: dict[str, Any] = {
+        "task": group.task,
+        "variant": group.variant,
+        "examples_per_class": group.examples_per_class,
+        "method": group.method,
+        "settings": group.settings,
+        "label": group.label,
+        "runs": len(members),
+        "seeds": ", ".join(str(seed) for seed in group.seeds),
+        "ids": tuple(each.id for each in members),
+        "primary": members[0].primary,
+        "interval": "test set, one seed" if len(members) == 1 else f"t over {len(members)} seeds",
+    }
+    for metric in _metrics(members):
+        value, low, high = _score(members, metric)
+        row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+    row |= {name: group.mean("cost", name) for name in COSTS}
+    row |= {name: group.mean(name) for name in COUNTS}
+    row |= {name: group.mean("dynamics", name) for name in ("delta_m", "delta_d")}
+    return row | {"dynamics_slope": group.mean("dynamics", "slope")}
+
+
+def _metrics(members: tuple[Facts, ...]) -> list[str]:
+    return list(dict.fromkeys(metric for each in members for metric in each.scores))
+
+
+def _score(members: tuple[Facts, ...], metric: str) -> tuple[float, float, float]:
+    if len(members) == 1:
+        return members[0].scores[metric]
+    known = [each.scores[metric][0] for each in members if metric in each.scores]
+    known = [value for value in known if math.isfinite(value)]
+    if not known:
+        return NAN, NAN, NAN
+    low, high, _ = mean_interval(known)
+    least = 0.0 if metric in SHARES | LOWER_IS_BETTER else -1.0
+    most = math.inf if metric in LOWER_IS_BETTER else 1.0
+    return sum(known) / len(known), max(low, least), min(high, most)  # NaN stays NaN: it is the first argument
+
+
+def paired_differences(runs: Iterable[Run], metric: str = "") -> pandas.DataFrame:
+    """Differences between every two methods of a task on the same seeds and the same test data.
+
+    Args:
+        runs: any runs; only those with final scores count.
+        metric: by default each task's primary one.
+
+    Returns:
+        task, variant, examples_per_class, metric, first, second (labels; first comes later in LoRA, DoRA, BiDoRA,
+        full), pairs (how many), seeds (in words), mean, low, high (of first − second; 95 % bootstrap over pairs),
+        higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), sentence (what may be said).
+    """
+    import pandas
+
+    groups = groups_of(runs)
+    rows = [
+        _pair_row(second, first, metric) for second, first in combinations(groups, 2) if first.block == second.block
+    ]
+    columns = "task variant examples_per_class metric first second pairs seeds mean low high higher lower p sentence"
+    return pandas.DataFrame(rows, columns=columns.split())
+
+
+def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
+    metric = metric or first.members[0].primary
+    there = {each.config.seed: each for each in second.members}
+    pairs = []
+    for one in first.members:
+        other = there.get(one.config.seed)
+        if other is None or one.digest("test") != other.digest("test"):
+            continue
+        scores = tuple(each.scores.get(metric, (NAN,))[0] for each in (one, other))
+        if all(map(math.isfinite, scores)):
+            pairs.append((one.config.seed, *scores))
+    found = paired_difference([p[1] for p in pairs], [p[2] for p in pairs], [p[0] for p in pairs])
+    share = metric in SHARES
+    sentence = found.sentence(
+        first.label,
+        second.label,
+        scale=100.0 if share else 1.0,
+        unit="points" if share else "",
+        digits=1 if share else 3,
+    )
+    return {
+        "task": first.task,
+        "variant": first.variant,
+        "examples_per_class": first.examples_per_class,
+        "metric": metric,
+        "first": first.label,
+        "second": second.label,
+        "pairs": len(pairs),
+        "seeds": ", ".join(str(pair[0]) for pair in pairs),
+        "mean": found.mean,
+        "low": found.interval.low,
+        "high": found.interval.high,
+        "higher": found.higher,
+        "lower": found.lower,
+        "p": found.test.p if found.test else NAN,
+        "sentence": sentence + (" (lower is better)" if metric in LOWER_IS_BETTER else ""),
+    }

@@ -1,0 +1,137 @@
+"""bidora run, resume, stop, and the hidden `work` that worker processes are started with."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from bidora import launch
+from bidora.cli.flags import Commands, Parser, add_command, add_settings, config_from
+from bidora.cli.progress import ProgressLine
+from bidora.cli.worker import work_on
+from bidora.runs import Run, find_run
+
+DESCRIPTION = """Train one adapter and keep everything about it in a run folder.
+
+  bidora run --task reuters --method bidora --examples-per-class 16 --seed 0
+  bidora run --task csv --data peptides.csv --label-column active --method dora
+  bidora run --config settings.json --seed 1 --background
+
+Ctrl-C saves and stops; `bidora resume ID` goes on with the same bits as if nothing had happened."""
+
+
+def add_commands(commands: Commands) -> None:
+    """Add run, resume, stop and work."""
+    run = add_command(commands, "run", _run, help="train one adapter", description=DESCRIPTION)
+    run.add_argument("--config", metavar="FILE", help="settings from a JSON file; flags go on top of it")
+    run.add_argument("--name", default="", help="what to call the run (default: task, method and seed)")
+    run.add_argument("--group", default="", help="runs of one comparison share a group")
+    run.add_argument("--tags", default="", metavar="A,B", help="words to find the run by")
+    run.add_argument("--background", action="store_true", help="train in a process of its own and return at once")
+    run.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
+    add_settings(run)
+    run.usage = (
+        "bidora run [--SETTING VALUE ...] [--config FILE] [--background] [--dry-run] [--name NAME] [--group GROUP]"
+    )
+
+    resume = add_command(commands, "resume", _resume, help="go on with a stopped, failed or interrupted run")
+    resume.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
+    resume.add_argument("--background", action="store_true", help="train in a process of its own and return at once")
+
+    stop = add_command(commands, "stop", _stop, help="save and stop a run at its next step")
+    stop.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
+    stop.add_argument(
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="then end the process itself (default: never)"
+    )
+
+    # Without `help`, argparse keeps a command out of the list of commands.
+    work: Parser = commands.add_parser("work", description="What a worker process runs; use `bidora run`.")
+    work.add_argument("run", metavar="FOLDER")
+    work.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    work.set_defaults(act=_work, parser=work)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from bidora.cli.fetching import show_notices
+    from bidora.models import get_model
+    from bidora.tasks import get_task
+
+    config = config_from(args)
+    task = get_task(config.task)
+    model = get_model(config.model or task.default_model)
+    if args.dry_run:
+        from bidora.cli.preview import preview
+
+        print(preview(config))
+        return 0
+    show_notices([model] if config.data else [model, task])
+    tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
+    run = Run.create(config, args.root, name=args.name, group=args.group, tags=tags)
+    return _begin(run, args)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    run = find_run(args.run, args.root)
+    launch.refuse_if_finished(run)
+    return _begin(run, args)
+
+
+def _begin(run: Run, args: argparse.Namespace) -> int:
+    if args.background:
+        launch.start(run)
+        print(f"run {run.id} is starting in the background")
+        print(f"  watch it: {command('show', run, args)} --follow\n  stop it:  {command('stop', run, args)}")
+        return 0
+    return in_foreground(run, args)
+
+
+def in_foreground(run: Run, args: argparse.Namespace) -> int:
+    """Train a run here, with progress on stderr; ends with its scores, or with how to go on."""
+    run.refuse_if_active()
+    run.clear_stop()
+    progress = ProgressLine(run.path / "metrics.jsonl")
+    progress.say(f"run {run.id}  {run.meta.get('name', '')}")
+    try:
+        code = work_on(run, progress=progress, say=progress.say)
+    finally:
+        progress.close()
+    state = run.state
+    if state == "finished":
+        from bidora.cli.listing import summary
+
+        print(summary(run))
+        progress.say(f"more: {command('show', run, args)}")
+    elif state == "stopped":
+        status = run.status
+        progress.say(
+            f"run {run.id} stopped at step {status.get('step', 0)} of {run.config.total_steps}; everything is saved"
+        )
+        progress.say(f"go on with: {command('resume', run, args)}")
+    return code
+
+
+def command(name: str, run: Run, args: argparse.Namespace) -> str:
+    """The command line that does something to a run, as it can be typed where this one was typed."""
+    words = ["bidora", name, run.id]
+    if getattr(args, "root", None):
+        words += ["--root", args.root]
+    return shlex.join(words)
+
+
+def _stop(args: argparse.Namespace) -> int:
+    run = find_run(args.run, args.root)
+    before = run.state
+    state = launch.stop(run, wait=args.wait)
+    if state == "stopping":
+        print(f"run {run.id} saves and stops at its next step")
+    elif state == before:
+        print(f"run {run.id} is {state}; there is nothing to stop")
+    else:
+        print(f"run {run.id} is {state}")
+    return 0
+
+
+def _work(args: argparse.Namespace) -> int:
+    run = Run(args.run)
+    progress = ProgressLine(run.path / "metrics.jsonl")
+    return work_on(run, progress=progress, say=progress.say)

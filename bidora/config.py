@@ -1,0 +1,413 @@
+"""RunConfig: every setting of a run, in one frozen dataclass.
+
+The metadata of each field makes the command-line flag, the app's widget and the check, so a setting is described once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from bidora.errors import LabError
+
+SCHEMA_VERSION = 1
+
+
+def setting(
+    default: Any,
+    *,
+    group: str,
+    help: str,
+    symbol: str = "",
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    open_minimum: bool = False,
+    open_maximum: bool = False,
+) -> Any:
+    """Declare one setting: its default, where it belongs, what it means and which values are allowed."""
+    described = dict(
+        group=group,
+        help=help,
+        symbol=symbol,
+        choices=choices,
+        minimum=minimum,
+        maximum=maximum,
+        open_minimum=open_minimum,
+        open_maximum=open_maximum,
+    )
+    return field(default=default, metadata=described)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The settings of one run. Two runs with equal settings on the same machine end with the same bits.
+
+    Raises:
+        LabError: a value is of the wrong type or outside its allowed range.
+
+    >>> RunConfig(task="peptides", method="bidora", rank=4).rank
+    4
+    """
+
+    # What to learn
+    task: str = setting("reuters", group="task", help="name of the task; `bidora list tasks` shows all")
+    variant: str = setting("", group="task", help="which version of the task, e.g. r8, r52, r90; empty: its default")
+    data: str = setting("", group="task", help="path of your own data (file or folder); empty: the packaged data")
+    test_data: str = setting("", group="task", help="path of your own test file; empty: a fifth is cut from data")
+    input_column: str = setting("", group="task", help="column with the text or sequence; empty: found by its name")
+    label_column: str = setting("", group="task", help="column with the label; empty: found by its name")
+    kind: str = setting(
+        "auto",
+        group="task",
+        help="what your labels are; auto looks at them",
+        choices=("auto", "classification", "regression", "multilabel"),
+    )
+    examples_per_class: int = setting(
+        0,
+        group="task",
+        help="training examples per class, drawn by seed; 0: all (regression: number in all)",
+        minimum=0,
+    )
+    selection_fraction: float = setting(
+        0.0,
+        group="task",
+        help="part of the training data kept aside to choose settings on; never trained on",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    max_length: int = setting(0, group="task", help="longest input in tokens; 0: the task's default", minimum=0)
+
+    # What to adapt
+    model: str = setting("", group="model", help="packaged name, local folder or hub id; empty: the task's default")
+    pooling: str = setting(
+        "auto",
+        group="model",
+        help="what the head reads: the first token, or the mean over tokens; auto: the model's own habit",
+        choices=("auto", "first", "mean"),
+    )
+
+    # How to adapt it
+    method: str = setting(
+        "bidora", group="method", help="what is trained, and how", choices=("lora", "dora", "bidora", "full")
+    )
+    rank: int = setting(8, group="method", symbol="r", help="rank of the update BA", minimum=1)
+    alpha: float = setting(
+        16.0, group="method", symbol="α", help="the update is scaled by s = α/r", minimum=0.0, open_minimum=True
+    )
+    dropout: float = setting(
+        0.0, group="method", help="dropout on the adapter's input", minimum=0.0, maximum=1.0, open_maximum=True
+    )
+    backbone_dropout: float = setting(
+        0.0,
+        group="method",
+        help="dropout inside the pretrained model while it trains",
+        minimum=0.0,
+        maximum=1.0,
+        open_maximum=True,
+    )
+    target_modules: tuple[str, ...] = setting(
+        ("query", "value"), group="method", help="linear layers to adapt, by the end of their names"
+    )
+    norm: str = setting(
+        "auto",
+        group="method",
+        symbol="‖V‖",
+        help="attached: gradients flow through the norm; detached: PEFT's DoRA; auto: attached for bidora only",
+        choices=("auto", "attached", "detached"),
+    )
+
+    # Two levels
+    upper_data: str = setting(
+        "held-out",
+        group="two levels",
+        help="data of the upper level: a part held out from the lower level, or the same data (alternation control)",
+        choices=("held-out", "same"),
+    )
+    upper_fraction: float = setting(
+        0.2,
+        group="two levels",
+        help="part of the training data on which the magnitude is trained; the reference uses 0.2",
+        minimum=0.0,
+        maximum=1.0,
+        open_minimum=True,
+        open_maximum=True,
+    )
+    unroll_scale: str = setting(
+        "lr",
+        group="two levels",
+        symbol="ξ",
+        help="step of the unrolled lower level: 0 (first order), lr, adam (the step really taken), or a number",
+    )
+    mixed_product: str = setting(
+        "one-sided",
+        group="two levels",
+        help="how the mixed second derivative is multiplied",
+        choices=("one-sided", "central", "exact"),
+    )
+    unroll_steps: int = setting(1, group="two levels", symbol="K", help="lower steps per upper step", minimum=1)
+    upper_learning_rate_ratio: float = setting(
+        3.0,
+        group="two levels",
+        help="learning rate of the magnitude, as a multiple of the learning rate",
+        minimum=0.0,
+        open_minimum=True,
+    )
+    magnitude_decay: float = setting(
+        0.0, group="two levels", help="weight decay of the magnitude; 0: none", minimum=0.0, maximum=10.0
+    )
+    magnitude_decay_target: str = setting(
+        "initial",
+        group="two levels",
+        help="where the decay pulls the magnitude: its initial value ‖W0‖, or zero as the published code does",
+        choices=("initial", "zero"),
+    )
+    regularizer: float = setting(
+        1e-5, group="two levels", symbol="γ", help="weight of the orthogonality term ‖DᵀD − I‖_F", minimum=0.0
+    )
+    retrain: str = setting(
+        "restart",
+        group="two levels",
+        help="after the search, magnitude fixed: train A, B, head anew from their initial values, go on, or stop",
+        choices=("restart", "continue", "none"),
+    )
+    retrain_steps: int = setting(
+        0, group="two levels", help="steps of the retraining phase; 0: as many as steps", minimum=0
+    )
+
+    # Optimisation
+    steps: int = setting(150, group="optimisation", help="lower-level (or ordinary) training steps", minimum=1)
+    batch_size: int = setting(16, group="optimisation", help="examples per step", minimum=1)
+    learning_rate: float = setting(
+        3e-3,
+        group="optimisation",
+        symbol="η",
+        help="peak learning rate of A, B and head",
+        minimum=0.0,
+        open_minimum=True,
+        maximum=1.0,
+    )
+    weight_decay: float = setting(
+        0.0, group="optimisation", help="weight decay of A, B and head", minimum=0.0, maximum=10.0
+    )
+    warmup_fraction: float = setting(
+        0.1, group="optimisation", help="part of the steps in which the learning rate rises", minimum=0.0, maximum=1.0
+    )
+    max_gradient_norm: float = setting(
+        1.0, group="optimisation", help="gradients are scaled down to this norm; 0: never", minimum=0.0
+    )
+    group_by_length: bool = setting(
+        True, group="optimisation", help="make batches of similar length, which saves padding"
+    )
+    magnitude_learning_rate_ratio: float = setting(
+        1.0,
+        group="optimisation",
+        help="dora only: learning rate of the magnitude, as a multiple of the learning rate",
+        minimum=0.0,
+        open_minimum=True,
+    )
+    gradient_accumulation: int = setting(
+        1, group="optimisation", help="batches per step; the search phase of bidora allows 1 only", minimum=1
+    )
+
+    # Running
+    seed: int = setting(
+        0,
+        group="running",
+        help="draws examples, splits, initial values, order and dropout",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    device: str = setting("auto", group="running", help="where to compute", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting(
+        "float32", group="running", help="arithmetic of forward and backward", choices=("float32", "bfloat16")
+    )
+    kernel: str = setting(
+        "fast", group="running", help="adapted layer: this project's fused one, or PEFT's own", choices=("fast", "peft")
+    )
+    gradient_checkpointing: bool = setting(False, group="running", help="recompute activations to save memory")
+    threads: int = setting(0, group="running", help="CPU threads; 0: as many as cores", minimum=0)
+    evaluate_every: int = setting(
+        0, group="running", help="steps between test scores on the way; 0: four times a phase", minimum=0
+    )
+    evaluation_examples: int = setting(
+        0, group="running", help="test examples for scores on the way (the final score uses all); 0: 256", minimum=0
+    )
+    record_every: int = setting(
+        0, group="running", help="steps between records of the weights; 0: about 40 a phase", minimum=0
+    )
+    checkpoint_every: int = setting(0, group="running", help="steps between checkpoints; 0: ten a phase", minimum=0)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
+        if self.method == "bidora" and self.gradient_accumulation != 1:
+            raise LabError(
+                f"gradient_accumulation={self.gradient_accumulation} is not supported by method=bidora (allowed: 1)",
+                hint="raise batch_size instead, or lower max_length where memory is short",
+            )
+        if self.method == "bidora" and self.gradient_checkpointing:
+            raise LabError(
+                "gradient_checkpointing=True is not supported by method=bidora (allowed: False)",
+                hint="lower batch_size or max_length, or use precision=bfloat16, where memory is short",
+            )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all phases together (search and retraining for bidora)."""
+        return self.steps + self.steps_of_retraining
+
+    @property
+    def steps_of_retraining(self) -> int:
+        """Steps of the retraining phase; 0 where there is none."""
+        if self.method != "bidora" or self.retrain == "none":
+            return 0
+        return self.retrain_steps or self.steps
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as JSON-ready values, with the schema version."""
+        plain = dataclasses.asdict(self)
+        plain["target_modules"] = list(self.target_modules)
+        return {"schema_version": SCHEMA_VERSION, **plain}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, strict: bool = False) -> RunConfig:
+        """Read settings; unknown keys (of a newer version) are ignored unless strict.
+
+        Raises:
+            LabError: a value is not allowed, or, if strict, a name is unknown.
+        """
+        known = {each.name for each in fields(cls)}
+        unknown = sorted(set(values) - known - {"schema_version"})
+        if strict and unknown:
+            near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
+            raise LabError(
+                f"unknown setting {unknown[0]!r}",
+                hint=f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(known))}",
+            )
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def replace(self, **changes: Any) -> RunConfig:
+        """The same settings with some changed."""
+        return dataclasses.replace(self, **changes)
+
+    def digest(self) -> str:
+        """Twelve hex digits that are equal exactly for equal settings."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def flags(self) -> list[str]:
+        """The command-line flags that differ from the defaults: `bidora run` with them repeats this run."""
+        words: list[str] = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value == each.default and each.name not in ("task", "method", "seed"):
+                continue
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            flag = f"--{each.name.replace('_', '-')}"
+            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # "-x" alone would read as a flag
+        return words
+
+
+def differences(configs: list[RunConfig]) -> dict[str, list[Any]]:
+    """The settings in which the given configs differ: name → one value for each."""
+    table = {each.name: [getattr(config, each.name) for config in configs] for each in fields(RunConfig)}
+    return {name: values for name, values in table.items() if any(value != values[0] for value in values)}
+
+
+def allowed_range(each: dataclasses.Field[Any]) -> str:
+    """The allowed values of a setting in words, e.g. `0 < upper_fraction < 1`."""
+    described = each.metadata
+    if described["choices"]:
+        return "one of " + ", ".join(described["choices"])
+    low, high = described["minimum"], described["maximum"]
+    left = "" if low is None else f"{_number(low)} {'<' if described['open_minimum'] else '<='} "
+    right = "" if high is None else f" {'<' if described['open_maximum'] else '<='} {_number(high)}"
+    return f"{left}{each.name}{right}"
+
+
+def _checked(each: dataclasses.Field[Any], value: Any) -> Any:
+    """The value in its proper type, or a LabError that names value, range and next step."""
+    converted = _converted(each, value)
+    described = each.metadata
+    if described["choices"] and converted not in described["choices"]:
+        near = difflib.get_close_matches(str(converted), described["choices"], n=1)
+        raise LabError(
+            f"{each.name}={converted!r} is not {allowed_range(each)}",
+            hint=f"did you mean {near[0]!r}?" if near else "use one of these",
+        )
+    low, high = described["minimum"], described["maximum"]
+    if low is None and high is None:
+        return converted
+    too_low = low is not None and (converted < low or (described["open_minimum"] and converted == low))
+    too_high = high is not None and (converted > high or (described["open_maximum"] and converted == high))
+    if too_low or too_high or not math.isfinite(converted):
+        raise LabError(
+            f"{each.name}={_number(converted)} is outside {allowed_range(each)} ({described['help']})",
+            hint=f"the default is {_number(each.default)}",
+        )
+    return converted
+
+
+def _number(value: Any) -> str:
+    """Whole numbers in full, others as short as they can be."""
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
+
+
+def _converted(each: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as the type of the field's default; text from the command line is accepted for each type."""
+    wanted: Any = type(each.default)
+    if each.name == "unroll_scale":
+        return _unroll_scale(value)
+    try:
+        if wanted is bool:
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        if wanted is int:
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+                raise ValueError
+            return int(value)
+        if wanted is float:
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        if wanted is tuple:
+            names = value.split(",") if isinstance(value, str) else list(value)
+            cleaned = tuple(name.strip() for name in names if str(name).strip())
+            if not cleaned:
+                raise ValueError
+            return cleaned
+        if isinstance(value, os.PathLike):  # data=Path("peptides.csv")
+            return os.fspath(value)
+        if not isinstance(value, str):
+            raise ValueError
+        return value
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        word = {bool: "true or false", int: "a whole number", float: "a number", tuple: "names with commas between"}
+        raise LabError(
+            f"{each.name}={value!r} is not {word.get(wanted, 'text')} ({each.metadata['help']})",
+            hint=f"the default is {each.default!r}",
+        ) from None
+
+
+def _unroll_scale(value: Any) -> str:
+    """ξ as text: 'lr', 'adam' or a number that is at least 0."""
+    if str(value) in ("lr", "adam"):
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise LabError(
+            f"unroll_scale={value!r} is not 0, lr, adam or a number above 0",
+            hint="use 0 for the first-order variant, lr for the paper's one-step unroll",
+        )
+    return repr(int(number)) if number.is_integer() else repr(number)

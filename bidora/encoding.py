@@ -1,0 +1,91 @@
+"""Splits → token ids: what transformers' Trainer reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bidora.tasks.splits import Split
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """Mean and standard deviation of the training targets of a regression; predictions are given in the task's own unit."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of(cls, targets: np.ndarray) -> TargetScale:
+        """The scale of some targets (n,); a constant keeps deviation 1."""
+        return cls(float(targets.mean()), float(targets.std()) or 1.0)
+
+    def standardise(self, targets: np.ndarray) -> np.ndarray:
+        """(targets − mean) / deviation."""
+        return (targets - self.mean) / self.deviation
+
+    def restore(self, outputs: np.ndarray) -> np.ndarray:
+        """The task's own unit from standardised outputs."""
+        return outputs * self.deviation + self.mean
+
+
+class EncodedSplit(torch.utils.data.Dataset[dict[str, Any]]):
+    """A split as token ids.
+
+    Args:
+        split: inputs and targets.
+        tokenizer: transformers' tokenizer.
+        max_length: longer inputs are cut.
+        scale: of a regression's targets, else None.
+
+    Attributes:
+        lengths: tokens of each example.
+        cut: how many inputs were longer than max_length.
+    """
+
+    def __init__(self, split: Split, tokenizer: Any, *, max_length: int, scale: TargetScale | None) -> None:
+        self.split = split
+        encoded = tokenizer(list(split.inputs), truncation=True, max_length=max_length)
+        self.ids: list[list[int]] = encoded["input_ids"]
+        self.lengths = [len(ids) for ids in self.ids]
+        self.cut = sum(length >= max_length for length in self.lengths)
+        targets = split.targets if scale is None else scale.standardise(split.targets)
+        self.labels: Tensor = torch.as_tensor(targets if targets.dtype == np.int64 else targets.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        ids = self.ids[index]
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
+
+    def by_length(self) -> np.ndarray:
+        """Indices from the longest to the shortest: batches of similar length need little padding."""
+        return np.argsort(-np.asarray(self.lengths), kind="stable")
+
+
+class PaddingCollator:
+    """Items → one batch, padded to its longest item (on accelerators to a multiple of 8).
+
+    Args:
+        pad_id: token id of padding.
+        multiple: lengths are rounded up to it.
+    """
+
+    def __init__(self, pad_id: int, *, multiple: int = 1) -> None:
+        self.pad_id, self.multiple = pad_id, multiple
+
+    def __call__(self, items: list[dict[str, Any]]) -> dict[str, Tensor]:
+        longest = max(len(item["input_ids"]) for item in items)
+        width = -(-longest // self.multiple) * self.multiple
+        ids = torch.full((len(items), width), self.pad_id, dtype=torch.long)
+        mask = torch.zeros((len(items), width), dtype=torch.long)
+        for row, item in enumerate(items):
+            length = len(item["input_ids"])
+            ids[row, :length] = torch.as_tensor(item["input_ids"])
+            mask[row, :length] = 1
+        return {"input_ids": ids, "attention_mask": mask, "labels": torch.stack([item["labels"] for item in items])}

@@ -1,0 +1,187 @@
+"""Runs as separate processes: start, stop and resume one detached worker per run.
+
+A worker writes to files only, never to a pipe, and has a session of its own: closing the page, the notebook or the
+terminal that started it does not harm it. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bidora.config import RunConfig
+from bidora.errors import LabError
+from bidora.runs import ACTIVE, Run, process_start, worker_identity
+
+_WORKERS: list[subprocess.Popen[bytes]] = []
+"""Children of this process; polled now and then, so that none stays behind as a zombie."""
+
+
+def launch(
+    config: RunConfig,
+    root: str | Path | None = None,
+    *,
+    name: str = "",
+    group: str = "",
+    tags: tuple[str, ...] = (),
+) -> Run:
+    """Make a run and start its worker.
+
+    Args:
+        config: the settings.
+        root: where runs are kept; by default `runs_root()`.
+        name: what to call it; by default task, method and seed.
+        group: runs of one comparison share a group.
+        tags: free words to find it by.
+
+    Returns:
+        The run; its worker is starting.
+
+    Raises:
+        LabError: no folder can be made, or no process can be started.
+    """
+    run = Run.create(config, root, name=name, group=group, tags=tags)
+    start(run)
+    return run
+
+
+def start(run: Run) -> None:
+    """Start the worker of a run that is queued, stopped, failed or lost; where a checkpoint is, it goes on from there.
+
+    Raises:
+        LabError: the run is being worked on, is finished, or no process can be started.
+    """
+    with run.locked():
+        refuse_if_finished(run)
+        run.refuse_if_active()
+        run.clear_stop()
+        try:
+            worker = _spawn(run)
+        except OSError as error:
+            raise LabError(
+                f"no worker process can be started for run {run.id}: {error.strerror or error}",
+                hint="free some memory or disk space and try again",
+                kind="disk",
+            ) from error
+        # Written here, not by the worker: one that dies while it is still importing is found as lost, not as queued.
+        run.update_status(state="preparing", error=None, exit_code=None, **worker_identity(worker.pid))
+    reap()
+    _WORKERS.append(worker)
+
+
+def resume(run: Run) -> None:
+    """Go on with a stopped, failed or lost run from its last checkpoint; without one, from the beginning.
+
+    Raises:
+        LabError: as `start`.
+    """
+    start(run)
+
+
+def stop(run: Run, *, wait: float = 0.0) -> str:
+    """Ask the worker to save and stop at its next step.
+
+    Args:
+        run: the run; one that is only queued is marked as stopped, one that is over is left alone.
+        wait: seconds until the worker itself is told to end (SIGTERM, on Windows: is ended). 0: only ask.
+
+    Returns:
+        The run's state afterwards; `stopping` while the worker is still at work.
+    """
+    with run.locked():
+        state = run.state
+        if state == "queued":
+            run.update_status(state="stopped")
+        if state not in ACTIVE:
+            return run.state
+        run.request_stop()
+    if wait > 0 and _still_active(run, wait):
+        terminate(run)
+        _still_active(run, wait)
+    reap()
+    return "stopping" if run.state in ACTIVE else run.state
+
+
+def terminate(run: Run) -> bool:
+    """Tell the very process that works on a run to end; False where that process is gone (or is another one)."""
+    import psutil
+
+    status = run.status
+    pid, began = status.get("pid"), status.get("process_start")
+    if status["state"] not in ACTIVE or status.get("host") != worker_identity(os.getpid())["host"]:
+        return False
+    now = process_start(pid) if isinstance(pid, int) else None
+    if pid == os.getpid() or now is None or not isinstance(began, (int, float)) or abs(now - began) >= 2.0:
+        return False
+    try:
+        psutil.Process(pid).terminate()  # psutil compares the start time once more before it signals
+    except psutil.Error:
+        return False
+    return True
+
+
+def refuse_if_finished(run: Run) -> None:
+    """Make sure that a run has something left to do.
+
+    Raises:
+        LabError: the run is finished.
+    """
+    if run.state == "finished":
+        raise LabError(
+            f"run {run.id} is finished, there is nothing to go on with",
+            hint=f"see it with `bidora show {run.id}`, or start another with `bidora run` and other settings",
+            kind="run",
+        )
+
+
+def worker_command(run: Run) -> list[str]:
+    """The command line of a run's worker process."""
+    return [sys.executable, "-m", "bidora", "work", str(run.path.resolve())]
+
+
+def reap() -> None:
+    """Take note of workers that have ended."""
+    _WORKERS[:] = [worker for worker in _WORKERS if worker.poll() is None]
+
+
+def _spawn(run: Run) -> subprocess.Popen[bytes]:
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    with open(run.path / "log.txt", "ab") as log:
+        return subprocess.Popen(
+            worker_command(run),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            close_fds=True,
+            **apart,
+        )
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with output unbuffered and this very bidora importable from any folder."""
+    home = str(Path(__file__).resolve().parents[1])
+    paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+    }
+
+
+def _still_active(run: Run, seconds: float) -> bool:
+    """Whether the worker is still at work after so many seconds; returns early when it is not."""
+    end = time.monotonic() + seconds
+    while run.state in ACTIVE:
+        if time.monotonic() >= end:
+            return True
+        time.sleep(min(0.1, seconds))
+        reap()
+    return False

@@ -1,0 +1,46 @@
+"""With what a run was made: versions, machine, device, model files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("bidora-lab", "torch", "transformers", "peft", "accelerate", "numpy")
+
+
+def provenance(folder: str, device: torch.device) -> dict[str, Any]:
+    """Versions of the packages, Python, processor, device, threads, and the hash of the model's weights."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "versions": {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()},
+        "device": {"type": device.type, "name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count()},
+        "model": {"source": Path(folder).name if Path(folder).is_dir() else folder, "sha256": weights_hash(folder)},
+    }
+
+
+@lru_cache(maxsize=8)
+def weights_hash(folder: str) -> str | None:
+    """sha256 over the safetensors files of a local model folder; None for a hub id."""
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

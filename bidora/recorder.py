@@ -1,0 +1,258 @@
+"""TrainerCallbacks that write what happens into the run folder: progress, metrics, weight dynamics.
+
+They read tensors and counters; they decide nothing but when to stop (a wish to stop, or a loss that is not finite).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from bidora.adapter import MAGNITUDE, adapted_layers
+from bidora.cost import Cost
+from bidora.decomposition import merged_weight, unit_change
+from bidora.errors import LabError
+from bidora.runs import Run
+
+Progress = Callable[[str, float, float], None]
+
+STATUS_SECONDS = 1.0
+"""Least time between two writes of status.json."""
+
+
+class ProgressRecorder(TrainerCallback):
+    """Status, time left, metrics, and the wish to stop.
+
+    Args:
+        run: where to write.
+        phase: train, search or retrain.
+        phase_index: 0 or 1.
+        done_before: steps of earlier phases.
+        total: steps of all phases.
+        cost: counters, stopped after each step.
+        progress: told after each step (text, done, total).
+    """
+
+    def __init__(
+        self, run: Run, *, phase: str, phase_index: int, done_before: int, total: int, cost: Cost, progress: Progress | None = None
+    ) -> None:
+        self.run, self.phase, self.phase_index = run, phase, phase_index
+        self.done_before, self.total, self.cost, self.progress = done_before, total, cost, progress
+        self.stopped = False
+        self._written = 0.0
+        self._first: tuple[int, float] | None = None
+        self._loss = ""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Count, tell the time left, and look for the wish to stop."""
+        self.cost.stop_clock()
+        now, done = time.perf_counter(), self.done_before + state.global_step
+        if self._first is None:
+            self._first = (done, now)
+        steps = done - self._first[0]
+        per_step = (now - self._first[1]) / steps if steps else None
+        if now - self._written > STATUS_SECONDS or state.global_step == state.max_steps:
+            self._written = now
+            left = round((self.total - done) * per_step, 1) if per_step is not None and steps >= 5 else None
+            self.run.update_status(phase=self.phase, step=done, total=self.total, eta_seconds=left, seconds_per_step=per_step)
+        if self.progress is not None:
+            self.progress(f"{self.phase}{self._loss}", done, self.total)
+        if self.run.stop_requested() and state.global_step < state.max_steps:
+            self.stopped = True
+            self.run.update_status(state="stopping")
+            control.should_save = control.should_training_stop = True
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **rest: Any) -> None:
+        """Write one line of metrics.jsonl.
+
+        Raises:
+            LabError: the loss is not finite.
+        """
+        line = dict(logs or {})
+        if "train_runtime" in line:
+            return
+        for old, new in (("grad_norm", "gradient_norm"), ("epoch", None)):
+            value = line.pop(old, None)
+            if new is not None and value is not None:
+                line[new] = value
+        self.write(state.global_step, line)
+        if "loss" in line:
+            self._loss = f" · loss {line['loss']:.3f}"
+            check_finite(line, state.global_step)
+
+
+    def write(self, step: int, line: dict[str, Any]) -> None:
+        """One line of metrics.jsonl with phase, step and cost so far."""
+        counted = self.cost.to_dict()
+        self.run.append_metrics(
+            {
+                "phase": self.phase,
+                "phase_index": self.phase_index,
+                "step": step,
+                "seconds": counted["seconds_training"],
+                **line,
+                "examples_seen": counted["examples_seen"],
+                "gradient_evaluations": counted["gradient_evaluations"],
+            }
+        )
+
+
+def check_finite(line: dict[str, Any], step: int) -> None:
+    """Stop a run whose numbers are lost.
+
+    Raises:
+        LabError: a loss is NaN or infinite.
+    """
+    for name in ("loss", "upper_loss"):
+        value = line.get(name)
+        if value is not None and not math.isfinite(value):
+            raise LabError(
+                f"{name}={value} at step {step} (allowed: finite numbers)",
+                hint="lower the learning rate (a tenth is a good try), or set max_gradient_norm=1",
+                kind="diverged",
+            )
+
+
+class DynamicsRecorder(TrainerCallback):
+    """ΔM, ΔD, angle and gradients of m per layer, from step 0 on (DoRA eqs 3–4 on merged weights).
+
+    Args:
+        run: where to write.
+        model: the classifier in training.
+        base: W0 by layer name (as `base_weights` gives it).
+        phase: train, search or retrain.
+        phase_index: 0 or 1.
+        every: steps between two records; the last step is always recorded.
+        source: gives the newest hypergradient, or None.
+    """
+
+    def __init__(
+        self, run: Run, model: nn.Module, base: dict[str, Tensor], *, phase: str, phase_index: int, every: int, source: Callable[[], Any] | None = None
+    ) -> None:
+        self.run, self.model, self.base = run, model, base
+        self.phase, self.phase_index, self.every, self.source = phase, phase_index, every, source
+        self.gradients: dict[str, float] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Record the beginning of a phase, once."""
+        if state.global_step == 0:
+            self._write(0)
+
+    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Keep the norms of ∇m while they are there (DoRA trains m in the ordinary step)."""
+        if self._due(state.global_step + 1, state.max_steps):
+            named = {name: p.grad for name, p in self.model.named_parameters() if MAGNITUDE in name and p.grad is not None}
+            self.gradients = {name: float(grad.norm()) for name, grad in named.items()}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Record when due."""
+        if self._due(state.global_step, state.max_steps):
+            self._write(state.global_step)
+
+    def _due(self, step: int, last: int) -> bool:
+        return step % self.every == 0 or step == last
+
+    def _write(self, step: int) -> None:
+        import pandas
+
+        rows = [{"phase": self.phase, "phase_index": self.phase_index, "step": step, **row} for row in self._rows()]
+        self.run.write_dynamics(pandas.DataFrame(rows), self.phase_index, step)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        found = self.source() if self.source is not None else None
+        merged = merged_weights(self.model, list(self.base))
+        rows = []
+        for name, weight in merged.items():
+            parts = {}
+            if found is not None:
+                key = next(key for key in found.direct if key.startswith(f"{name}."))
+                parts = _parts(found.direct[key], found.implicit[key])
+            elif self.gradients:
+                key = next((key for key in self.gradients if key.startswith(f"{name}.")), None)
+                parts = {"magnitude_gradient_norm": self.gradients[key]} if key else {}
+            rows.append({**layer_and_module(name), "name": name, **changes(self.base[name], weight), **parts})
+        return rows
+
+
+class TestScoreRecorder(TrainerCallback):
+    """Scores on a sample of test and training data on the way, and their gap; nothing is chosen by them.
+
+    Args:
+        evaluate: (split name, limit) → an object with `scores`.
+        progress: where the metrics line goes.
+        every: steps between two scores; the last step of a phase is always scored.
+        limit: examples of each split.
+    """
+
+    def __init__(self, evaluate: Callable[[str, int], Any], progress: ProgressRecorder, *, every: int, limit: int) -> None:
+        self.evaluate, self.progress, self.every, self.limit = evaluate, progress, every, limit
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Score when due."""
+        if state.global_step % self.every and state.global_step != state.max_steps:
+            return
+        test, train = self.evaluate("test", self.limit), self.evaluate("train", self.limit)
+        first = next(iter(test.scores))
+        gap = None if None in (train.scores[first], test.scores[first]) else train.scores[first] - test.scores[first]
+        scores = {f"{split}_{name}": value for split, each in (("test", test), ("train", train)) for name, value in each.scores.items()}
+        line = {**scores, "test_loss": test.loss, "train_loss": train.loss, "gap": gap}
+        self.progress.write(state.global_step, line)
+
+
+def changes(before: Tensor, after: Tensor) -> dict[str, float]:
+    """ΔM, signed ΔM in %, ΔD and mean angle of one layer, one magnitude per output unit."""
+    units = unit_change(before, after)
+    means = torch.stack([units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()])
+    names = ("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees")
+    return dict(zip(names, means.tolist(), strict=True))
+
+
+def base_weights(model: nn.Module, target_modules: tuple[str, ...]) -> dict[str, Tensor]:
+    """W0 of the adapted layers, by name; without an adapter (full fine-tuning) copies of the layers it would adapt."""
+    layers = adapted_layers(model)
+    if layers:
+        return {name: layer.get_base_layer().weight.detach() for name, layer in layers}
+    return {
+        name: module.weight.detach().clone()
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.split(".")[-1] in target_modules
+    }
+
+
+@torch.no_grad()
+def merged_weights(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
+    """The weights that act: W0 + s·BA for LoRA, m ⊙ V/‖V‖ for DoRA and BiDoRA, the weight itself without an adapter."""
+    modules = dict(model.named_modules())
+    merged = {}
+    for name in names:
+        layer = modules[name]
+        if not hasattr(layer, "get_base_layer"):
+            merged[name] = layer.weight.detach()
+            continue
+        adapter = layer.active_adapters[0]
+        weight, scale = layer.get_base_layer().weight, layer.scaling[adapter]
+        lora_A, lora_B = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
+        magnitudes = layer.lora_magnitude_vector
+        magnitude = magnitudes[adapter].weight if adapter in magnitudes else None
+        merged[name] = merged_weight(weight, lora_A, lora_B, scale, magnitude)
+    return merged
+
+
+def layer_and_module(name: str) -> dict[str, Any]:
+    """The layer's number (−1 where the name has none) and the module's last name."""
+    parts = name.split(".")
+    numbers = [int(part) for part in parts if part.isdigit()]
+    return {"layer": numbers[0] if numbers else -1, "module": parts[-1]}
+
+
+def _parts(direct: Tensor, implicit: Tensor) -> dict[str, float]:
+    both = torch.stack([direct.norm(), implicit.norm(), (direct + implicit).norm(), (direct * implicit).sum()]).tolist()
+    cosine = both[3] / (both[0] * both[1]) if both[0] and both[1] else float("nan")
+    return {"direct_norm": both[0], "implicit_norm": both[1], "magnitude_gradient_norm": both[2], "cosine": cosine}
+

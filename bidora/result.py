@@ -1,0 +1,76 @@
+"""What a finished run leaves behind: result.json and the adapter folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bidora.classifier import Classifier, save_head
+from bidora.encoding import TargetScale
+from bidora.evaluation import Evaluation
+from bidora.metrics import PRIMARY, baseline
+from bidora.runs import Run, finite, write_json
+from bidora.statistics import fit_dynamics
+from bidora.tasks.splits import Split
+
+
+def result_of(
+    run: Run,
+    *,
+    test: Evaluation,
+    train: Evaluation,
+    selection: Evaluation | None,
+    splits: Mapping[str, Split],
+    kind: str,
+    labels: tuple[str, ...],
+    cost: Mapping[str, Any],
+    after_search: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What result.json holds."""
+    counts = {f"n_{name}": len(splits[name]) for name in ("train", "lower", "upper", "selection", "test") if name in splits}
+    if "upper" not in splits:
+        counts.update(n_lower=counts["n_train"], n_upper=0)
+    return finite(
+        {
+            "kind": kind,
+            "primary": PRIMARY[kind],
+            **counts,
+            "scores": test.intervals(labels),
+            "train_scores": train.scores,
+            **({"selection_scores": selection.scores} if selection is not None else {}),
+            **({"after_search": dict(after_search)} if after_search else {}),
+            "baseline": baseline(kind, splits["train"].targets, splits["test"].targets, labels),
+            "cost": dict(cost),
+            "dynamics": dynamics_summary(run),
+        }
+    )
+
+
+def dynamics_summary(run: Run) -> dict[str, Any]:
+    """Mean ΔM and ΔD over layers at the end, and the line ΔM on ΔD over layers and checkpoints of the last phase."""
+    table = run.dynamics()
+    if table.empty:
+        return {}
+    last = table[table["phase_index"] == table["phase_index"].max()]
+    end = last[last["step"] == last["step"].max()]
+    found: dict[str, Any] = {"delta_m": float(end["delta_m"].mean()), "delta_d": float(end["delta_d"].mean()), "points": 0}
+    steps = sorted(last["step"].unique())
+    chosen = [steps[round(fraction * (len(steps) - 1))] for fraction in (0.25, 0.5, 0.75, 1.0)]
+    points = last[last["step"].isin(chosen)]
+    if points["delta_d"].nunique() < 3:
+        return found
+    fit = fit_dynamics(points)
+    return {**found, "slope": fit.slope, "pearson": fit.pearson, "spearman": fit.spearman, "points": len(points)}
+
+
+def save_adapter(model: Classifier, folder: Path, tokenizer: Any, *, labels: tuple[str, ...], kind: str, scale: TargetScale | None) -> None:
+    """Save in the layout of PEFT (full fine-tuning: of transformers), with tokenizer, labels and a mean-pooling head."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.backbone.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    save_head(model, folder)
+    how = {"pooling": model.pooling, "kind": kind, "labels": list(labels)}
+    if scale is not None:
+        how["target_scale"] = {"mean": scale.mean, "deviation": scale.deviation}
+    write_json(folder / "lab.json", how)

@@ -1,0 +1,192 @@
+"""What the label cells of a user's table mean: classes, several labels at once, or numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy
+
+from bidora.errors import LabError
+from bidora.tasks.table_files import Table
+
+MOST_WHOLE_NUMBERS = 20
+"""Up to so many different whole numbers are classes; more are measurements."""
+
+MULTILABEL_SEPARATORS = ("|", ";")
+
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+
+
+class Labels:
+    """How label cells become targets.
+
+    Args:
+        kind: "classification", "regression" or "multilabel".
+        labels: names of the classes.
+        separator: between the labels of a cell, for multilabel; empty where each label has a column of 0 and 1.
+        notes: remarks.
+    """
+
+    def __init__(self, kind: str, labels: Sequence[str], *, separator: str = "", notes: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.labels = tuple(labels)
+        self.separator = separator
+        self.notes = list(notes)
+
+    def read(self, table: Table, columns: tuple[str, ...]) -> numpy.ndarray:
+        """Targets of all rows.
+
+        Raises:
+            LabError: a cell is empty, no number, or a label that the training data do not have.
+        """
+        if self.kind == "multilabel" and not self.separator:
+            marks = [[self._mark(table, row, name) for name in columns] for row in range(len(table))]
+            return numpy.array(marks, dtype=numpy.float32)
+        cells = filled_cells(table, columns[0], "label")
+        if self.kind == "regression":
+            return numpy.array([_number(table, row, columns[0]) for row in range(len(table))], dtype=numpy.float64)
+        index = {label: position for position, label in enumerate(self.labels)}
+        if self.kind == "classification":
+            return numpy.array(
+                [self._index(index, _plain(cell), table, row) for row, cell in enumerate(cells)], dtype=numpy.int64
+            )
+        targets = numpy.zeros((len(cells), len(index)), dtype=numpy.float32)
+        for row, cell in enumerate(cells):
+            for label in _pieces(cell, self.separator):
+                targets[row, self._index(index, label, table, row)] = 1
+        return targets
+
+    def _index(self, index: dict[str, int], label: str, table: Table, row: int) -> int:
+        if label not in index:
+            known = ", ".join(list(index)[:12])
+            raise LabError(
+                f"{table.place(row)}: label {label!r} does not occur in the training data, which have {known}",
+                hint="correct the label, or add training examples of it",
+                kind="data",
+            )
+        return index[label]
+
+    @staticmethod
+    def _mark(table: Table, row: int, name: str) -> float:
+        cell = table.columns[name][row].lower()
+        if cell in ("1", "1.0", "true", "yes"):
+            return 1.0
+        if cell in ("0", "0.0", "false", "no", ""):
+            return 0.0
+        raise LabError(
+            f"{table.place(row)}: {cell!r} in column {name!r} is neither 0 nor 1",
+            hint="with several label columns each holds 0 or 1; name one column for anything else",
+            kind="data",
+        )
+
+
+def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
+    """Tell what the labels are: asked for, or seen."""
+    if len(columns) > 1:
+        if asked not in ("auto", "multilabel"):
+            raise LabError(
+                f"kind={asked} has one label column, and {len(columns)} are named",
+                hint="use kind=multilabel",
+                kind="data",
+            )
+        return Labels("multilabel", columns)
+    cells = filled_cells(table, columns[0], "label")
+    kind = _kind(cells) if asked == "auto" else asked
+    if kind == "regression":
+        note = f"labels are numbers: regression ({len(set(cells))} different values); kind=classification changes that"
+        return Labels(kind, (), notes=[note] if asked == "auto" else [])
+    if kind == "multilabel":
+        separator = next((each for each in MULTILABEL_SEPARATORS if any(each in cell for cell in cells)), "|")
+        labels = sorted({label for cell in cells for label in _pieces(cell, separator)})
+        note = f"several labels in a cell, separated by {separator!r}: multilabel; kind=classification changes that"
+        return Labels(kind, labels, separator=separator, notes=[note] if asked == "auto" else [])
+    labels = _sorted({_plain(cell) for cell in cells})
+    _check_sane(table, columns[0], labels, len(cells))
+    alike = [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]
+    notes = (
+        [f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}"]
+        if alike
+        else []
+    )
+    return Labels("classification", labels, notes=notes)
+
+
+def _kind(cells: list[str]) -> str:
+    if all(_NUMBER.fullmatch(cell) for cell in cells):
+        plain = {_plain(cell) for cell in cells}
+        whole = all(re.fullmatch(r"[+-]?\d+", value) for value in plain)
+        return "classification" if whole and len(plain) <= MOST_WHOLE_NUMBERS else "regression"
+    for separator in MULTILABEL_SEPARATORS:
+        several = [cell for cell in cells if len(_pieces(cell, separator)) > 1]
+        pieces = {piece for cell in cells for piece in _pieces(cell, separator)}
+        if several and len(pieces) < len(set(cells)):
+            return "multilabel"
+    return "classification"
+
+
+def _check_sane(table: Table, column: str, labels: list[str], rows: int) -> None:
+    if len(labels) == 1:
+        raise LabError(
+            f"column {column!r} of {table.name} holds one class only: {labels[0]!r} in all {rows} rows",
+            hint="give examples of at least 2 classes, or name another column with label_column",
+            kind="data",
+        )
+    if len(labels) > max(20, rows // 2):
+        raise LabError(
+            f"column {column!r} of {table.name} holds {len(labels)} different texts in {rows} rows, such as {labels[0][:40]!r}: "
+            f"that is no set of classes",
+            hint="name the label column with label_column, or set kind=regression for numbers",
+            kind="data",
+        )
+
+
+def filled_cells(table: Table, column: str, role: str) -> list[str]:
+    cells = table.columns[column]
+    for row, cell in enumerate(cells):
+        if not cell:
+            raise empty_cell(table, row, column, role)
+    return cells
+
+
+def empty_cell(table: Table, row: int, column: str, role: str) -> LabError:
+    many = sum(not cell for cell in table.columns[column])
+    rest = f"; {many} of {len(table)} rows lack it" if many > 1 else ""
+    return LabError(
+        f"{table.place(row)}: the {role} in column {column!r} is empty{rest}",
+        hint="fill it in, or delete the row",
+        kind="data",
+    )
+
+
+def _number(table: Table, row: int, column: str) -> float:
+    cell = table.columns[column][row]
+    value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else math.nan
+    if not math.isfinite(value):
+        raise LabError(
+            f"{table.place(row)}: {cell!r} in column {column!r} is no finite number",
+            hint="write numbers such as 1.25, or set kind=classification",
+            kind="data",
+        )
+    return value
+
+
+def _plain(label: str) -> str:
+    """A label as its class is called: spreadsheets turn 1 into 1.0."""
+    return re.sub(r"^([+-]?\d+)[.,]0+$", r"\1", label)
+
+
+def _pieces(cell: str, separator: str) -> list[str]:
+    return [piece.strip() for piece in cell.split(separator) if piece.strip()]
+
+
+def _sorted(labels: set[str]) -> list[str]:
+    """Numbers by value, texts by letters."""
+    numeric: Callable[[str], bool] = lambda label: bool(_NUMBER.fullmatch(label))  # noqa: E731
+    return (
+        sorted(labels, key=lambda label: float(label.replace(",", ".")) if numeric(label) else 0.0)
+        if all(map(numeric, labels))
+        else sorted(labels)
+    )

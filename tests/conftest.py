@@ -1,0 +1,39 @@
+"""Fixtures for all tests: tiny models on disk, made-up data, an empty cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random two-layer BERT without a head (read by mean pooling)."""
+    from tiny import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random two-layer RoBERTa (read by its first token)."""
+    from tiny import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-roberta", "roberta")
+
+
+@pytest.fixture(scope="session")
+def tiny_esm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random two-layer ESM-2 with rotary positions."""
+    from tiny import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-esm", "esm")
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CSV of 120 made-up texts in two classes."""
+    from tiny import write_table
+
+    return write_table(tmp_path_factory.mktemp("data") / "table.csv")
