@@ -28,7 +28,7 @@ _HOME = {
     "Decomposition": "bidora.decomposition",
     "magnitude_change": "bidora.decomposition",
     "direction_change": "bidora.decomposition",
-    "dynamics_of": "bidora.analysis",
+    "dynamics_of": "bidora.weights",
     "fit_dynamics": "bidora.statistics",
     "hypergradient": "bidora.hypergradient",
     "Hypergradient": "bidora.hypergradient",

@@ -154,7 +154,7 @@ class RunConfig:
     )
     unroll_steps: int = setting(1, group="two levels", symbol="K", help="lower steps per upper step", minimum=1)
     upper_learning_rate_ratio: float = setting(
-        3.0,
+        1.0,
         group="two levels",
         help="learning rate of the magnitude, as a multiple of the learning rate",
         minimum=0.0,

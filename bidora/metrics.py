@@ -78,7 +78,8 @@ def score_intervals(
         seed: of the draws.
 
     Returns:
-        {metric: {"value", "low", "high"}}; where a score is undefined all three are None and "reason" says why.
+        {metric: {"value", "low", "high"}}; where a score is undefined all three are None and "reason" says why; where
+        the bootstrap cannot vary it (a perfect score), low and high are None.
 
     Raises:
         LabError: as `score`.
@@ -103,6 +104,9 @@ def score_intervals(
         else:
             low, high = quantile_interval(np.concatenate(drawn[name]))
         found[name] = {"value": value, "low": low, "high": high}
+        if low == high:
+            # A bootstrap of a perfect score knows no mistakes to draw; [1, 1] would claim certainty.
+            found[name] |= {"low": None, "high": None, "reason": "every resample gives the same score"}
     return found
 
 

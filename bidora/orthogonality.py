@@ -32,8 +32,8 @@ class Orthogonality(nn.Module):
         self.grams: list[Tensor | None] = []
         for layer in layers:
             weight = layer.get_base_layer().weight.detach()
-            wide = weight.shape[0] <= weight.shape[1]
-            self.grams.append(weight.float() @ weight.float().t() if wide else None)
+            weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
+            self.grams.append(weight @ weight.t() if weight.shape[0] <= weight.shape[1] else None)
 
     def forward(self) -> Tensor:
         """R, a scalar; 0 for a model without adapted layers."""

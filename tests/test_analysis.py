@@ -325,6 +325,15 @@ def test_curves_are_long_and_count_steps_over_phases(tmp_path):
     assert curves([]).columns.tolist() == table.columns.tolist()
 
 
+def test_curves_and_points_come_in_the_order_of_methods_and_seeds(study):
+    for run in study:
+        run.append_metrics({"phase": "train", "phase_index": 0, "step": 10, "loss": 2.0})
+        write_dynamics(run)
+    expected = [(label, seed) for label in ("LoRA", "DoRA", "BiDoRA") for seed in range(3)]
+    for table in (curves(study[::-1]), dynamics_table(study)):
+        assert list(table[["label", "seed"]].drop_duplicates().itertuples(index=False, name=None)) == expected
+
+
 def test_points_are_four_checkpoints_of_the_last_phase(tmp_path):
     run = make_run(tmp_path, "bidora", 0)
     write_dynamics(run, steps=tuple(range(41)), phases=(0, 1))

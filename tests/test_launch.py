@@ -13,6 +13,7 @@ import pytest
 import stand_in
 
 from bidora import launch
+from bidora.cli import main
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import ACTIVE, Run
@@ -246,3 +247,28 @@ def test_what_went_wrong_is_in_the_run_folder(root, data, kind, code, words):
 def test_launch_needs_no_torch(root):
     code = "import sys, bidora.launch; assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_real_training_in_a_worker_stops_resumes_and_is_shown(root, tiny_bert, table, monkeypatch, capsys):
+    monkeypatch.delenv("PYTHONPATH")  # no stand-in here
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = {"task": "csv", "data": str(table), "model": str(tiny_bert), "steps": 25, "batch_size": 4, "threads": 1}
+    run = launch.launch(RunConfig(method="bidora", **settings), root, group="g")
+    at_step(run, 2)
+    launch.stop(run)
+    until(lambda: run.state not in (*ACTIVE, "queued"), 60)
+    assert run.state in ("stopped", "finished"), run.log_tail()
+    if run.state == "stopped":
+        launch.resume(run)
+        until(lambda: run.state not in ACTIVE, 60)
+    assert run.state == "finished", run.log_tail()
+    steps = [(record["phase_index"], record["step"]) for record in run.records() if "loss" in record]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == (1, 25)
+    for words in (["show", run.id], ["compare", "--group", "g"], ["analyse", run.id]):
+        assert main([*words, "--root", str(root)]) == 0
+    text = capsys.readouterr().out
+    assert "test accuracy" in text
+    assert "BiDoRA" in text
+    assert "query" in text

@@ -129,6 +129,7 @@ def test_a_perfect_score_has_an_interval_that_admits_doubt():
     found = score_intervals("classification", np.eye(4), np.arange(4), LABELS)
     assert found["accuracy"]["high"] == 1.0
     assert found["accuracy"]["low"] == pytest.approx(4 / (4 + 1.959963984540054**2))
+    assert found["mcc"] == {"value": 1.0, "low": None, "high": None, "reason": "every resample gives the same score"}
 
 
 def test_baselines_by_hand():

@@ -130,6 +130,16 @@ def test_tiny_direction_changes_are_counted():
     assert "75 % of the points have ΔD below 0.0001" in fit.note
 
 
+def test_a_magnitude_that_rests_between_checkpoints_is_named():
+    """As in BiDoRA's retraining phase, where m is fixed: the slope then compares layers only."""
+    table = dynamics(checkpoints=3)
+    table["delta_m"] = table.groupby(["layer", "module"]).delta_m.transform("first") * (1 + 1e-9 * table.delta_d)
+    assert "ΔM does not move between the checkpoints" in fit_dynamics(table).note
+    two_runs = pandas.concat([table.assign(run="a"), table.assign(run="b", delta_m=table.delta_m * 2)])
+    assert "does not move" in fit_dynamics(two_runs).note
+    assert "does not move" not in fit_dynamics(dynamics(checkpoints=1)).note
+
+
 def test_the_band_holds_the_line():
     fit = fit_dynamics(dynamics())
     x = np.linspace(0.001, 0.02, 7)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from bidora.decomposition import unit_change
 from bidora.errors import LabError
-from bidora.weights import check_header, dynamics_of, layer_of, module_names, open_tensors, read_adapter
+from bidora.weights import canonical_name, check_header, dynamics_of, layer_of, module_names, open_tensors, read_adapter
 
 # peft asks transformers by a name that transformers 5 wants to retire.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -222,6 +222,13 @@ def test_a_model_with_its_adapter_still_on_can_be_the_base(tmp_path):
     adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["query"]))
     save_adapter(tiny_bert(), tmp_path)
     assert dynamics_of(adapted, tmp_path).equals(dynamics_of(base, tmp_path))
+
+
+def test_what_wrappers_put_before_a_name_is_taken_off():
+    assert canonical_name("base_model.model.bert.layer.0.query.base_layer.weight") == "bert.layer.0.query.weight"
+    assert canonical_name("backbone.base_model.model.layer.0.query.weight") == "backbone.layer.0.query.weight"
+    assert canonical_name("module._orig_mod.layer.0.query.weight") == "layer.0.query.weight"
+    assert canonical_name("my_base_model.model.weight") == "my_base_model.model.weight"
 
 
 def test_names_are_short_but_distinct():

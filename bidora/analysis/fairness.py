@@ -63,7 +63,9 @@ def _same_data(groups: list[Group]) -> Finding:
     count = groups[0].mean("n_train")
     known = f"the same {count:,.0f} training examples" if math.isfinite(count) else "the same training examples"
     words = [f"Data: all methods had {known} of each seed." if _several(groups) else f"Data: all methods had {known}."]
-    fair = True
+    fair: bool | None = True
+    if not all(each.digest("train") for group in groups for each in group.members):
+        fair, words = None, ["Data: it was not recorded whether the training examples are the same."]
     for group in groups:
         config, upper = group.members[0].config, group.mean("n_upper")
         if config.method != "bidora":

@@ -184,6 +184,14 @@ def grouped(facts: Iterable[Facts]) -> list[Group]:
     return sorted(_with_differences(groups), key=_place)
 
 
+def in_order(facts: Iterable[Facts]) -> list[Facts]:
+    """The runs in the order of every table and legend: task, method (LoRA, DoRA, BiDoRA, full), settings, seed."""
+    facts = list(facts)
+    places = {each.id: place for place, group in enumerate(grouped(facts)) for each in group.members}
+    places |= {run_id: place for place, group in enumerate(grouped(facts)) for run_id in group.repeated}
+    return sorted(facts, key=lambda each: (places[each.id], each.config.seed, each.id))
+
+
 def labels_of(facts: Iterable[Facts]) -> dict[str, str]:
     """The label of each run's group by run id; older runs of a repeated seed have one, too."""
     facts = list(facts)

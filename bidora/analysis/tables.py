@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bidora.analysis.grouping import METHOD_NAMES, Facts, facts_of, labels_of, number
+from bidora.analysis.grouping import METHOD_NAMES, Facts, facts_of, in_order, labels_of, number
 from bidora.runs import Run
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def runs_table(runs: Iterable[Run]) -> pandas.DataFrame:
     Columns: id, name, group, state, created, label; task, variant, model, method, examples_per_class, seed, rank,
     alpha, learning_rate, steps, batch_size; kind, primary; for each metric its value and `_low`, `_high`;
     baseline_<metric>; train_<metric>; n_train, n_lower, n_upper, n_test; seconds_training, seconds_total,
-    peak_memory_bytes, gradient_evaluations, examples_seen, trainable_parameters, total_parameters; delta_m, delta_d, and the line through
-    ΔM against ΔD as dynamics_slope, dynamics_pearson, dynamics_spearman, dynamics_points.
+    peak_memory_bytes, gradient_evaluations, examples_seen, trainable_parameters, total_parameters; delta_m, delta_d,
+    and the line through ΔM against ΔD as dynamics_slope, dynamics_pearson, dynamics_spearman, dynamics_points.
     What a run does not have is NaN (empty for words).
     """
     import pandas
@@ -78,7 +78,7 @@ def curves(runs: Iterable[Run]) -> pandas.DataFrame:
     """
     import pandas
 
-    facts = facts_of(runs)
+    facts = in_order(facts_of(runs))
     labels = labels_of(facts)
     rows: list[dict[str, Any]] = []
     for each in facts:
@@ -134,7 +134,7 @@ def dynamics_table(runs: Iterable[Run], *, checkpoints: int = 4, every_phase: bo
     """
     import pandas
 
-    facts = facts_of(runs)
+    facts = in_order(facts_of(runs))
     labels = labels_of(facts)
     parts = []
     for each in facts:

@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
+        if not words:
+            parser().print_help()
+            return 2
         args = parser().parse_args(words)
         return int(args.act(args) or 0)
     except LabError as error:

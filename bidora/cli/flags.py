@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a LabError in place of printing the whole usage."""
+        wrong = re.fullmatch(r"argument (.+): invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
+        if wrong:
+            what, given, choices = wrong.groups()
+            known = [each for each in re.findall(r"[\w-]+", choices) if each != "work"]  # work is for worker processes
+            near = difflib.get_close_matches(given, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise LabError(f"{self.prog}: {what.lower()} {given!r} is unknown", hint=hint)
         raise LabError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` shows what it takes")
 
 

@@ -121,7 +121,9 @@ def follow(run: Run) -> None:
     line = ProgressLine(run.path / "metrics.jsonl")
     try:
         while (status := run.status)["state"] in (*ACTIVE, "queued"):
-            line(str(status.get("phase") or status["state"]), status.get("step") or 0, status.get("total") or 0)
+            running = status["state"] == "running"
+            step, total = (status.get("step") or 0, status.get("total") or 0) if running else (0, 0)
+            line(str(status.get("phase") if running else status["state"]), step, total)
             time.sleep(FOLLOW_SECONDS)
     finally:
         line.close()

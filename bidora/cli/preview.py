@@ -42,13 +42,11 @@ def preview(config: RunConfig) -> str:
 
 def data_in_words(config: RunConfig, task: Task) -> str:
     """How many examples each split has, where the data are here; else how much there is to fetch."""
-    from bidora.models.packages import is_complete, package_folder
-    from bidora.tasks import prepare
+    from bidora.tasks import prepare, task_is_fetched
 
-    packaged = task.package if not config.data else None
     if config.data == "hub":
         return "looked for on the hub"
-    if packaged is not None and not is_complete(packaged, package_folder(packaged)):
+    if not config.data and task.package is not None and not task_is_fetched(task.name):
         return f"not here yet, {size(task.size)} to be fetched (`bidora fetch {task.name}`)"
     prepared = prepare(config)
     words = [f"{number(len(prepared.train))} to train on"]

@@ -12,6 +12,9 @@ from typing import Any, TextIO
 from bidora.cli.formatting import duration, number, size
 
 REWRITE_SECONDS = 0.2
+PHASES = ("train", "search", "retrain")
+"""What goes on when losses are written."""
+
 BYTES_FROM = 1_000_000
 """A total of at least this is counted in bytes; no phase has so many steps."""
 
@@ -73,7 +76,7 @@ class ProgressLine:
         parts = [what, amount]
         if detail:
             parts.append(detail)
-        elif not as_bytes and (loss := last_loss(self.metrics)) is not None:
+        elif what in PHASES and (loss := last_loss(self.metrics)) is not None:
             parts.append(f"loss {number(loss)}")
         began, first = self._began
         if first < done < total and now > began:

@@ -102,10 +102,9 @@ def in_foreground(run: Run, args: argparse.Namespace) -> int:
         print(summary(run))
         progress.say(f"more: {command('show', run, args)}")
     elif state == "stopped":
-        status = run.status
-        progress.say(
-            f"run {run.id} stopped at step {status.get('step', 0)} of {run.config.total_steps}; everything is saved"
-        )
+        step = run.status.get("step") or 0
+        kept = f"at step {step} of {run.config.total_steps}; everything is saved" if step else "before its first step"
+        progress.say(f"run {run.id} stopped {kept}")
         progress.say(f"go on with: {command('resume', run, args)}")
     return code
 

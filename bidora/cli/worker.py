@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -33,7 +34,10 @@ def work_on(run: Run, *, progress: Progress | None = None, say: Callable[[str], 
     """
     signals = StopSignals(run, say)
     try:
-        with signals, working_on(run):  # train claims it once more; here, because importing torch can fail, too
+        # train claims the run once more; here, because importing torch can fail, too.
+        with signals, working_on(run), warnings.catch_warnings():
+            for retiring in (FutureWarning, DeprecationWarning):  # of libraries among themselves: noise for users
+                warnings.simplefilter("ignore", retiring)
             from bidora.train import train
 
             train(run, progress=progress)

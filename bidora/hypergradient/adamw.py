@@ -28,8 +28,9 @@ class AdamWStep:
     answer. With 10⁸ instead these entries would take up the whole length of w, and a difference with its perturbation
     of fixed length would see nothing of the others.
 
-    Next to it the true derivative is large: in the first steps of a fresh state an entry with |g| near eps has up to
-    η/(4·eps), since Adam then takes nearly the sign of g. Once ν₀ holds a few larger gradients this is over.
+    Close to it the true derivative is large, up to the order of η/eps: Adam takes nearly the sign of a gradient that is
+    small and always was. Few such entries can make up half of the length of w; a larger eps of the optimiser tames
+    them.
 
     Args:
         learning_rate: η; one number, or one for each name.

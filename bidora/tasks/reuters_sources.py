@@ -116,16 +116,16 @@ def _incomplete(count: int) -> tuple[str, ...]:
 
 
 def clean_text(*parts: str) -> str:
-    """Title and body as one line: character references resolved, control characters and line breaks gone.
+    r"""Title and body as one line: character references resolved, control characters and line breaks gone.
 
-    >>> clean_text("A &lt;B> C", "one\\n    two &#3;")
+    >>> clean_text("A &lt;B> C", "one\n    two &#3;")
     'A <B> C one two'
     """
     return " ".join(_CONTROL.sub(" ", html.unescape(" ".join(parts))).split())
 
 
 def _sgml_documents(files: dict[str, bytes]) -> Iterator[Document]:
-    """ModApte: LEWISSPLIT TRAIN or TEST, and TOPICS="YES" (which says that topics were considered, not that any is given)."""
+    """ModApte: LEWISSPLIT TRAIN or TEST, and TOPICS="YES", which does not say that there is any topic."""
     for name in sorted(files):
         for heading, inside in _DOCUMENT.findall(files[name].decode("latin-1")):
             attributes = dict(_ATTRIBUTE.findall(heading))
@@ -206,8 +206,9 @@ def read_hub(source: str) -> Collection:
             revision=None if local else HUB_REVISION,
         )
     except Exception as error:  # the library raises many kinds, also those of its network layers
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise LabError(
-            f"the hub's dataset {source} could not be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            f"the hub's dataset {source} could not be read: {reason}",
             hint="connect to the internet, or give the path of the collection as data=PATH",
             kind="download",
         ) from error

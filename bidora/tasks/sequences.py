@@ -9,7 +9,7 @@ import numpy
 from bidora.errors import LabError
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWY" + "XBUZO"
-"""The 20 standard residues, and X (any), B (D or N), U (selenocysteine), Z (E or Q), O (pyrrolysine), as ESM knows them."""
+"""The 20 standard residues, and X (any), B (D or N), U (selenocysteine), Z (E or Q), O (pyrrolysine), as in ESM."""
 
 NUCLEOTIDES = set("ACGTUN")
 

@@ -11,11 +11,12 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.models.packages import Progress
+from bidora.tasks.cuts import cut
 from bidora.tasks.sequences import check_sequences, clean_sequence, look_like_nucleotides, look_like_proteins
-from bidora.tasks.splits import Split, TaskData, cut
+from bidora.tasks.splits import Split, TaskData
 from bidora.tasks.table_columns import find_columns, find_parts
 from bidora.tasks.table_files import Table, read_table
-from bidora.tasks.table_labels import Labels, empty_cell, filled_cells, read_labels
+from bidora.tasks.table_labels import Labels, are_numbers, empty_cell, filled_cells, read_labels
 from bidora.tasks.task import Task
 
 TEST_FRACTION = 0.2
@@ -37,11 +38,11 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     input_column, label_columns = find_columns(
         table, input_column=config.input_column, label_column=config.label_column
     )
+    table, unlabelled = _labelled(table, label_columns, config)
     inputs, notes = _inputs(table, input_column, config)
-    notes += [
-        f"{table.name}: input column {input_column!r}, label column {', '.join(map(repr, label_columns))}",
-        *table.notes,
-    ]
+    notes += unlabelled
+    shown = ", ".join(map(repr, label_columns))
+    notes += [f"{table.name}: input column {input_column!r}, label column {shown}", *table.notes]
     reader = read_labels(table, label_columns, config.kind)
     targets = reader.read(table, label_columns)
     whole = Split(tuple(inputs), targets, tuple(f"{table.unit}-{number}" for number in table.numbers))
@@ -55,6 +56,25 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     _check_classes(table, train, test, reader)
     groups = tuple(_key(each) for each in train.inputs)
     return TaskData(reader.kind, reader.labels, train, test, tuple(notes), groups)
+
+
+def _labelled(table: Table, columns: tuple[str, ...], config: RunConfig) -> tuple[Table, list[str]]:
+    """The rows that have a label (tables of many measurements leave blank what was not measured), and a remark."""
+    cells = table.columns[columns[0]]
+    if len(columns) > 1 or config.kind == "multilabel" or all(cells):
+        return table, []
+    kept = [row for row, cell in enumerate(cells) if cell]
+    if not kept:
+        raise LabError(
+            f"column {columns[0]!r} of {table.name} is empty in all {len(cells)} rows",
+            hint="name the label column with label_column",
+            kind="data",
+        )
+    first = table.place(next(row for row, cell in enumerate(cells) if not cell))
+    many = len(cells) - len(kept)
+    return table.take(kept), [
+        f"{many} of {len(cells)} rows have no label in column {columns[0]!r} and were left out (the first: {first})"
+    ]
 
 
 def _inputs(table: Table, column: str, config: RunConfig) -> tuple[list[str], list[str]]:
@@ -117,7 +137,9 @@ def _test_table(
 ) -> tuple[Split, list[str]]:
     table = read_table(config.test_data, setting="test_data")
     chosen, labels = find_columns(table, input_column=input_column, label_column=",".join(label_columns))
+    table, unlabelled = _labelled(table, labels, config)
     inputs, notes = _inputs(table, chosen, config)
+    notes += unlabelled
     targets = reader.read(table, labels)
     ids = tuple(f"test-{table.unit}-{number}" for number in table.numbers)
     return Split(tuple(inputs), targets, ids), [*table.notes, *notes]
@@ -158,7 +180,8 @@ def _check_single(table: Table, split: Split, labels: Sequence[str]) -> None:
         others = f"; so do {len(found) - 1} other labels" if wanted and len(found) > 1 else ""
         raise LabError(
             f"label {label!r} of {table.name} {words}{where}, and a class needs at least 2 training examples{others}",
-            hint="add examples, correct the label, or remove its row",
+            hint="add examples, correct the label, or remove its row"
+            + ("; if these are measurements set kind=regression" if are_numbers(labels) else ""),
             kind="data",
         )
 
@@ -170,7 +193,7 @@ def _contradictions(train: Split, kind: str) -> list[str]:
     for text, target in zip(train.inputs, train.targets):
         seen.setdefault(_key(text), set()).add(int(target))
     many = sum(len(found) > 1 for found in seen.values())
-    return [f"{many} training inputs occur with different labels"] if many else []
+    return [f"training inputs that occur with different labels: {many}"] if many else []
 
 
 def _key(text: str) -> str:

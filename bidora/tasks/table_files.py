@@ -45,6 +45,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def take(self, rows: list[int]) -> Table:
+        """The table with some of its rows."""
+        columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
+        return Table(self.name, columns, [self.numbers[row] for row in rows], self.unit, self.notes)
+
     def place(self, row: int) -> str:
         """Where a row stands, in words: `line 17 of train.csv`."""
         return f"{self.unit} {self.numbers[row]} of {self.name}"
@@ -119,8 +124,9 @@ def _decoded(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     """Text of a file: UTF-8, UTF-16 where it says so, else the encoding of Western Windows."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace"), ()
+    notes: tuple[str, ...] = ()
     try:
-        text, notes = content.decode("utf-8-sig"), ()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
         notes = (f"{name} is not UTF-8 and was read as Windows-1252: check letters with accents",)
@@ -176,9 +182,11 @@ def _separator(text: str, place: Path) -> str:
 def _rows(text: str, separator: str, *, quoted: bool) -> tuple[list[list[str]], list[int]]:
     """Rows that are not empty, and the line in which each begins."""
     csv.field_size_limit(2**31 - 1)
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     source = io.StringIO(text, newline="")
-    reader = csv.reader(source, delimiter=separator, strict=quoted, quoting=quoting, skipinitialspace=quoted)
+    if quoted:
+        reader = csv.reader(source, delimiter=separator, strict=True, skipinitialspace=True)
+    else:
+        reader = csv.reader(source, delimiter=separator, quoting=csv.QUOTE_NONE)
     rows, numbers, before = [], [], 0
     for row in reader:
         if any(cell.strip() for cell in row):
@@ -195,10 +203,7 @@ def _ragged(rows: list[list[str]]) -> int | None:
     width = len(rows[0])
     if _row_names(rows):
         return None
-    trailing = (
-        index for index, row in enumerate(rows) if len(row) > width and any(cell.strip() for cell in row[width:])
-    )
-    return next(trailing, None)
+    return next((index for index, row in enumerate(rows) if any(cell.strip() for cell in row[width:])), None)
 
 
 def _row_names(rows: list[list[str]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy
 
@@ -45,16 +45,17 @@ class Labels:
         if self.kind == "multilabel" and not self.separator:
             marks = [[self._mark(table, row, name) for name in columns] for row in range(len(table))]
             return numpy.array(marks, dtype=numpy.float32)
-        cells = filled_cells(table, columns[0], "label")
-        if self.kind == "regression":
-            return numpy.array([_number(table, row, columns[0]) for row in range(len(table))], dtype=numpy.float64)
         index = {label: position for position, label in enumerate(self.labels)}
+        if self.kind == "regression":
+            filled_cells(table, columns[0], "label")
+            return numpy.array([_number(table, row, columns[0]) for row in range(len(table))], dtype=numpy.float64)
         if self.kind == "classification":
+            cells = filled_cells(table, columns[0], "label")
             return numpy.array(
                 [self._index(index, _plain(cell), table, row) for row, cell in enumerate(cells)], dtype=numpy.int64
             )
-        targets = numpy.zeros((len(cells), len(index)), dtype=numpy.float32)
-        for row, cell in enumerate(cells):
+        targets = numpy.zeros((len(table), len(index)), dtype=numpy.float32)
+        for row, cell in enumerate(table.columns[columns[0]]):
             for label in _pieces(cell, self.separator):
                 targets[row, self._index(index, label, table, row)] = 1
         return targets
@@ -93,7 +94,7 @@ def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
                 kind="data",
             )
         return Labels("multilabel", columns)
-    cells = filled_cells(table, columns[0], "label")
+    cells = table.columns[columns[0]] if asked == "multilabel" else filled_cells(table, columns[0], "label")
     kind = _kind(cells) if asked == "auto" else asked
     if kind == "regression":
         note = f"labels are numbers: regression ({len(set(cells))} different values); kind=classification changes that"
@@ -106,19 +107,16 @@ def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
     labels = _sorted({_plain(cell) for cell in cells})
     _check_sane(table, columns[0], labels, len(cells))
     alike = [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]
-    notes = (
-        [f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}"]
-        if alike
-        else []
-    )
-    return Labels("classification", labels, notes=notes)
+    note = f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}"
+    return Labels("classification", labels, notes=[note] if alike else [])
 
 
 def _kind(cells: list[str]) -> str:
-    if all(_NUMBER.fullmatch(cell) for cell in cells):
+    if are_numbers(cells):
         plain = {_plain(cell) for cell in cells}
         whole = all(re.fullmatch(r"[+-]?\d+", value) for value in plain)
-        return "classification" if whole and len(plain) <= MOST_WHOLE_NUMBERS else "regression"
+        few = len(plain) <= min(MOST_WHOLE_NUMBERS, max(2, len(cells) // 3))
+        return "classification" if whole and few else "regression"
     for separator in MULTILABEL_SEPARATORS:
         several = [cell for cell in cells if len(_pieces(cell, separator)) > 1]
         pieces = {piece for cell in cells for piece in _pieces(cell, separator)}
@@ -136,14 +134,19 @@ def _check_sane(table: Table, column: str, labels: list[str], rows: int) -> None
         )
     if len(labels) > max(20, rows // 2):
         raise LabError(
-            f"column {column!r} of {table.name} holds {len(labels)} different texts in {rows} rows, such as {labels[0][:40]!r}: "
-            f"that is no set of classes",
+            f"column {column!r} of {table.name} holds {len(labels)} different texts in {rows} rows, such as "
+            f"{labels[0][:40]!r}: that is no set of classes",
             hint="name the label column with label_column, or set kind=regression for numbers",
             kind="data",
         )
 
 
 def filled_cells(table: Table, column: str, role: str) -> list[str]:
+    """The cells of a column.
+
+    Raises:
+        LabError: one is empty; says where.
+    """
     cells = table.columns[column]
     for row, cell in enumerate(cells):
         if not cell:
@@ -152,6 +155,7 @@ def filled_cells(table: Table, column: str, role: str) -> list[str]:
 
 
 def empty_cell(table: Table, row: int, column: str, role: str) -> LabError:
+    """What to say about an empty cell."""
     many = sum(not cell for cell in table.columns[column])
     rest = f"; {many} of {len(table)} rows lack it" if many > 1 else ""
     return LabError(
@@ -184,9 +188,11 @@ def _pieces(cell: str, separator: str) -> list[str]:
 
 def _sorted(labels: set[str]) -> list[str]:
     """Numbers by value, texts by letters."""
-    numeric: Callable[[str], bool] = lambda label: bool(_NUMBER.fullmatch(label))  # noqa: E731
-    return (
-        sorted(labels, key=lambda label: float(label.replace(",", ".")) if numeric(label) else 0.0)
-        if all(map(numeric, labels))
-        else sorted(labels)
-    )
+    if are_numbers(labels):
+        return sorted(labels, key=lambda label: float(label.replace(",", ".")))
+    return sorted(labels)
+
+
+def are_numbers(labels: Iterable[str]) -> bool:
+    """Whether all labels are written as numbers."""
+    return all(_NUMBER.fullmatch(label) for label in labels)

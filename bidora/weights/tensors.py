@@ -105,7 +105,7 @@ def open_tensors(source: Source) -> NamedTensors:
 def canonical_name(name: str) -> str:
     """A tensor's name as the bare model has it: without the prefixes that PEFT, compile and data parallelism add."""
     name = re.sub(r"^(?:module\.|_orig_mod\.)+", "", name)
-    name = re.sub(r"^base_model\.model\.", "", name)
+    name = re.sub(r"(?:^|(?<=\.))base_model\.model\.", "", name)
     return name.replace(".base_layer.", ".")
 
 

@@ -1,0 +1,58 @@
+"""What one call of the benchmark was asked for, and what a part of it hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that every part reads.
+
+    Args:
+        device: where to compute.
+        quick: tiny random models and few rounds; checks that everything runs, its times mean nothing.
+        scratch: an empty folder for models and runs.
+        rounds: timings of each contestant; 0: chosen by the part.
+    """
+
+    device: torch.device
+    quick: bool
+    scratch: Path
+    rounds: int = 0
+
+    def rounds_or(self, default: int) -> int:
+        """Number of rounds of a part whose own choice is `default`."""
+        return self.rounds or (2 if self.quick else default)
+
+    @property
+    def calls(self) -> int:
+        """Calls per timing: a GPU works on a queue, so several steps are timed together, as in training."""
+        return 5 if self.device.type == "cuda" and not self.quick else 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """Results of one part.
+
+    Args:
+        title: what was measured.
+        columns: key of a row → its heading, in the order of the printed table.
+        rows: JSON-ready values; keys that are no column are kept in the file only.
+        group: key whose value starts a table of its own; "" for one table.
+        notes: what a reader must know.
+    """
+
+    title: str
+    columns: dict[str, str]
+    rows: list[dict[str, Any]]
+    group: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"title": self.title, "columns": self.columns, "group": self.group, "rows": self.rows, "notes": self.notes}

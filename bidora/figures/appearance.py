@@ -1,0 +1,188 @@
+"""What all figures share: the look of each method, light and dark, the line below, words for screen readers."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+SVG_LIMIT = 2000
+"""From so many points on WebGL draws them; below, SVG is sharper, and WebGL crawls where many x are equal."""
+
+TEMPLATES = {"light": "plotly_white", "dark": "plotly_dark"}
+
+
+class Style(NamedTuple):
+    """How a method looks everywhere; colour is never the only sign."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+STYLES = {
+    "lora": Style("#0072B2", "dashdot", "diamond"),
+    "dora": Style("#D55E00", "dash", "square"),
+    "bidora": Style("#009E73", "solid", "circle"),
+    "full": Style("#555555", "dot", "triangle-up"),
+}
+"""The look of each method (colours of Okabe and Ito, told apart by colour-blind readers)."""
+
+NEUTRAL = "#AA4499"
+"""For what belongs to no method; readable on light and on dark pages."""
+
+_FULL_ON_DARK = "#A6A6A6"  # #555555 has a contrast of 2.3 : 1 on a dark page; this is its mirror image
+_OTHER = Style("#CC79A7", "longdash", "cross")
+_FILLS = ("-open", "", "-open-dot", "-dot")  # tells variants of one method apart
+
+
+def styles_of(table: pandas.DataFrame, *, template: str = "light") -> dict[str, Style]:
+    """The style of each label of a table with columns label and method; variants of a method differ in their fill."""
+    found: dict[str, Style] = {}
+    seen: dict[str, int] = {}
+    for label, method in table[["label", "method"]].drop_duplicates("label").itertuples(index=False):
+        style = STYLES.get(method, _OTHER)
+        if method == "full" and is_dark(template):
+            style = style._replace(colour=_FULL_ON_DARK)
+        fill = _FILLS[seen.get(method, 0) % len(_FILLS)]
+        seen[method] = seen.get(method, 0) + 1
+        found[label] = style._replace(symbol=style.symbol + fill)
+    return found
+
+
+def is_dark(template: str) -> bool:
+    """Whether a template is drawn on a dark page."""
+    return "dark" in template
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """#RRGGBB as rgba(…), which figures need for bands."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def points_trace(count: int) -> Any:
+    """The trace class for so many points: Scatter, or Scattergl from 2,000 on."""
+    import plotly.graph_objects as go
+
+    return go.Scatter if count < SVG_LIMIT else go.Scattergl
+
+
+def floats(values: Any) -> np.ndarray:
+    """float32 array, which plotly passes on in binary: a quarter of the page's weight."""
+    return np.asarray(values, dtype=np.float32)
+
+
+def finish(
+    figure: go.Figure,
+    *,
+    title: str,
+    alt: str,
+    convention: str,
+    template: str,
+    height: int = 440,
+    notes: Sequence[str] = (),
+    legend: bool = True,
+    above: int = 0,
+) -> go.Figure:
+    """Give a figure its title, the convention line below it, alt text, margins and a transparent background.
+
+    Args:
+        figure: with traces and axis titles.
+        title: a question or a finding.
+        alt: what there is to see, in words.
+        convention: norm axis, n, seeds, split.
+        template: "light", "dark", or a plotly template.
+        height: of the drawing in pixels; the lines below come on top.
+        notes: what a reader must know before believing it; shown below the convention.
+        legend: whether there is a legend above the chart.
+        above: further pixels needed between title and chart.
+    """
+    lines = [line for text in (convention, *notes) for line in wrapped(text)]
+    above += 52 + (22 * _legend_lines(figure) if legend else 0)
+    height += 18 * len(lines)
+    figure.update_layout(
+        template=TEMPLATES.get(template, template),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        title=dict(text=title, x=0, xref="paper", xanchor="left", y=1, yref="container", yanchor="top", pad=dict(t=14)),
+        font=dict(size=13),
+        height=height,
+        margin=dict(l=70, r=24, t=above, b=72 + 18 * len(lines)),
+        # Hung from the top of the page, so that it grows towards the chart and never into the title.
+        legend=dict(orientation="h", x=0, xanchor="left", y=1 - 40 / height, yanchor="top", yref="container"),
+        showlegend=legend,
+        meta={"alt": f"{title} {alt}", "convention": convention, "notes": list(notes)},
+    )
+    figure.add_annotation(
+        text="<br>".join(lines),
+        x=0,
+        xref="paper",
+        xanchor="left",
+        y=0,
+        yref="paper",
+        yanchor="top",
+        yshift=-56,
+        align="left",
+        showarrow=False,
+        font=dict(size=12),
+    )
+    return figure
+
+
+def _legend_lines(figure: go.Figure) -> int:
+    """How many lines the legend needs on a page of 640 pixels."""
+    lines, used = 1, 0.0
+    for trace in figure.data:
+        if trace.showlegend is False or not trace.name:
+            continue
+        width = 52 + 7.2 * len(trace.name)
+        if used + width > 640:
+            lines, used = lines + 1, 0.0
+        used += width
+    return lines
+
+
+def wrapped(text: str, *, width: int = 120) -> list[str]:
+    """Lines for a chart, which does not wrap by itself; broken between parts (·, ;) where possible, else at words."""
+    lines: list[str] = []
+    for part in re.split(r"(?<=;) | (?=· )", text):
+        if lines and len(lines[-1]) + len(part) < width:
+            lines[-1] += f" {part}"
+        else:
+            lines += textwrap.wrap(part.removeprefix("· "), width)
+    return lines
+
+
+def grid_columns(panels: int) -> int:
+    """How many panels stand side by side: three at most, and four as two by two."""
+    return 2 if panels == 4 else min(panels, 3)
+
+
+def empty(title: str, why: str, *, template: str) -> go.Figure:
+    """A figure that says why there is nothing to see."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font=dict(size=15))
+    return finish(figure, title=title, alt=why, convention="", template=template, height=300, legend=False)
+
+
+def seeds_in_words(values: Iterable[Any]) -> str:
+    """Distinct seeds in order: seed 0, or seeds 0, 1, 2."""
+    distinct = sorted(set(values))
+    return f"seed{'' if len(distinct) == 1 else 's'} {', '.join(map(str, distinct))}"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 seed, 3 seeds, 2,189 points."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
