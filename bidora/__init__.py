@@ -6,6 +6,8 @@ Names are loaded when they are first used, so that `import bidora` and the comma
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -48,3 +50,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+class _Package(ModuleType):
+    """Keeps `bidora.train`, `bidora.launch` and `bidora.hypergradient` the functions that they are named after.
+
+    Importing a submodule makes Python bind its name in the package, which would hide the function of the same name.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -65,7 +65,7 @@ class ProgressRecorder(TrainerCallback):
             self.progress(f"{self.phase}{self._loss}", done, self.total)
         if self.run.stop_requested() and state.global_step < state.max_steps:
             self.stopped = True
-            self.run.update_status(state="stopping")
+            self.run.update_status(state="stopping", phase=self.phase, step=done, total=self.total)
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **rest: Any) -> None:

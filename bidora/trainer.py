@@ -336,8 +336,8 @@ def initial_magnitudes(model: nn.Module) -> Parameters:
 
 
 def trainable_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What a checkpoint holds: everything that is or was trained (A, B, head, and m also while it is frozen)."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in _kept(model)}
+    """Copies of what a checkpoint holds: everything that is or was trained (A, B, head, and m also while it is frozen)."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in _kept(model)}
 
 
 def load_trainable(model: nn.Module, path: Path) -> None:

@@ -25,6 +25,8 @@ def working_on(run: Run) -> Iterator[None]:
     Raises:
         LabError: another process works on the run, or an error in the block that the user can solve.
     """
+    if run.state in ("stopped", "failed", "lost"):
+        run.clear_stop()  # the wish that ended the run before; one made since then finds it queued or preparing
     run.claim()
     try:
         with beating(run):
