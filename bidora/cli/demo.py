@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bidora import launch
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration
 from bidora.config import RunConfig
+from bidora.launch import start, stop
 from bidora.runs import ACTIVE, Run, list_runs, runs_root
 
 STOP_SECONDS = 60.0
@@ -77,11 +77,11 @@ def _train(run: Run) -> int:
 
     try:
         if run.state not in ("finished", *ACTIVE):
-            launch.start(run)
+            start(run)
         follow(run)
     except KeyboardInterrupt:
         print("\nsaving and stopping …", file=sys.stderr)
-        state = launch.stop(run, wait=STOP_SECONDS)
+        state = stop(run, wait=STOP_SECONDS)
         print(f"run {run.id} is {state}; the same command goes on with the demonstration", file=sys.stderr)
         return 130
     if run.state == "finished":

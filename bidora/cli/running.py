@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from bidora import launch
 from bidora.cli.flags import Commands, Parser, add_command, add_settings, config_from
 from bidora.cli.progress import ProgressLine
 from bidora.cli.worker import work_on
+from bidora.launch import refuse_if_finished, start, stop
 from bidora.runs import Run, find_run
 
 DESCRIPTION = """Train one adapter and keep everything about it in a run folder.
@@ -38,9 +38,9 @@ def add_commands(commands: Commands) -> None:
     resume.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
     resume.add_argument("--background", action="store_true", help="train in a process of its own and return at once")
 
-    stop = add_command(commands, "stop", _stop, help="save and stop a run at its next step")
-    stop.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
-    stop.add_argument(
+    stopping = add_command(commands, "stop", _stop, help="save and stop a run at its next step")
+    stopping.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
+    stopping.add_argument(
         "--wait", type=float, default=0.0, metavar="SECONDS", help="then end the process itself (default: never)"
     )
 
@@ -72,13 +72,13 @@ def _run(args: argparse.Namespace) -> int:
 
 def _resume(args: argparse.Namespace) -> int:
     run = find_run(args.run, args.root)
-    launch.refuse_if_finished(run)
+    refuse_if_finished(run)
     return _begin(run, args)
 
 
 def _begin(run: Run, args: argparse.Namespace) -> int:
     if args.background:
-        launch.start(run)
+        start(run)
         print(f"run {run.id} is starting in the background")
         print(f"  watch it: {command('show', run, args)} --follow\n  stop it:  {command('stop', run, args)}")
         return 0
@@ -120,7 +120,7 @@ def command(name: str, run: Run, args: argparse.Namespace) -> str:
 def _stop(args: argparse.Namespace) -> int:
     run = find_run(args.run, args.root)
     before = run.state
-    state = launch.stop(run, wait=args.wait)
+    state = stop(run, wait=args.wait)
     if state == "stopping":
         print(f"run {run.id} saves and stops at its next step")
     elif state == before:
