@@ -1,0 +1,1 @@
+"""Speed, memory, accuracy and studies: `python -m benchmarks`, `python -m benchmarks.studies`."""

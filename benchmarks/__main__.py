@@ -1,9 +1,9 @@
 """`python -m benchmarks`: speed, memory and accuracy against PEFT and Betty, in one run.
 
-    python -m benchmarks                        everything on the CPU; writes benchmarks/results/cpu.json
-    python -m benchmarks --device cuda          … on the GPU
-    python -m benchmarks --quick                tiny random models: does everything run? Its times mean nothing
-    python -m benchmarks --only steps layer     some parts; the others keep their numbers in the file
+python -m benchmarks                        everything on the CPU; writes benchmarks/results/cpu.json
+python -m benchmarks --device cuda          … on the GPU
+python -m benchmarks --quick                tiny random models: does everything run? Its times mean nothing
+python -m benchmarks --only steps layer     some parts; the others keep their numbers in the file
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings(device, options.quick, Path(scratch), rounds=options.rounds)
         parts = measured(settings, options.only or list(PARTS), earlier=output)
     if output is not None:
-        save(output, {name: {**part.to_dict(), "measured": now()} for name, part in parts.items()}, device, quick=options.quick)
+        save(
+            output,
+            {name: {**part.to_dict(), "measured": now()} for name, part in parts.items()},
+            device,
+            quick=options.quick,
+        )
         print(f"written to {output}")
     return 0
 
@@ -79,13 +84,17 @@ def _be_quiet() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="tiny random models and two rounds")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=0, help="timings of each contestant (default: 9 for steps)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")
-    parser.add_argument("--output", type=Path, help="where to write (default: benchmarks/results/<device>.json; quick: nowhere)")
+    parser.add_argument(
+        "--output", type=Path, help="where to write (default: benchmarks/results/<device>.json; quick: nowhere)"
+    )
     return parser
 
 

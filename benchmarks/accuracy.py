@@ -9,7 +9,17 @@ from torch import Tensor
 
 from benchmarks.contestants import BY_NAME, VARIANTS, Contestant
 from benchmarks.settings import Part, Settings
-from benchmarks.workloads import QUICK_SIZES, SIZES, Encoder, Iteration, Size, batches_of, config_of, encoder_of, trainer_of
+from benchmarks.workloads import (
+    QUICK_SIZES,
+    SIZES,
+    Encoder,
+    Iteration,
+    Size,
+    batches_of,
+    config_of,
+    encoder_of,
+    trainer_of,
+)
 from bidora.adapter import adapted_layers
 from bidora.config import RunConfig
 from bidora.orthogonality import Orthogonality
@@ -42,12 +52,18 @@ def run(settings: Settings) -> Part:
         encoder = encoder_of(size.model, settings)
         notes.append(encoder.note)
         rows += _rows(encoder, size, settings)
-    notes.append(f"at a point after {TRAINED_STEPS} steps; every variant starts from the same weights, averages of AdamW and batches")
+    notes.append(
+        f"at a point after {TRAINED_STEPS} steps; every variant starts from the same weights, averages of AdamW and batches"
+    )
     notes.append("the first-order variant is compared with the ξ = lr one: its error is what it leaves out")
     notes.append("PEFT's layer treats ‖V‖ as a constant, so its second derivative is another one")
     columns = {**COLUMNS}
     return Part(
-        "hypergradients against the exact one in float64", columns, rows, group="setting", notes=sorted(set(notes), key=notes.index)
+        "hypergradients against the exact one in float64",
+        columns,
+        rows,
+        group="setting",
+        notes=sorted(set(notes), key=notes.index),
     )
 
 
@@ -101,12 +117,16 @@ class TrainedPoint:
             iteration()
         named = {**trainer.direction, **trainer.magnitude}
         self.values = {name: parameter.detach().clone() for name, parameter in named.items()}
-        self.averages = {name: dict(trainer.optimizer.state[parameter]) for name, parameter in trainer.direction.items()}
+        self.averages = {
+            name: dict(trainer.optimizer.state[parameter]) for name, parameter in trainer.direction.items()
+        }
         self.schedule = trainer.lr_scheduler.state_dict()
 
     def exact(self, scale: str) -> tuple[Tensor, Tensor]:
         """Both parts for ξ = scale in float64, by double backward through the composed layer and eager attention."""
-        config = config_of(self.size, self.settings, method="bidora", mixed_product="exact", unroll_scale=scale, kernel="peft")
+        config = config_of(
+            self.size, self.settings, method="bidora", mixed_product="exact", unroll_scale=scale, kernel="peft"
+        )
         return self.hypergradient_of(config, dtype=torch.float64)
 
     def hypergradient_of(self, config: RunConfig, *, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -123,7 +143,9 @@ class TrainedPoint:
         assert found is not None
         names = list(self.values.keys() & found.direct.keys())
         names.sort()
-        parts = [torch.cat([part[name].flatten() for name in names]).double() for part in (found.direct, found.implicit)]
+        parts = [
+            torch.cat([part[name].flatten() for name in names]).double() for part in (found.direct, found.implicit)
+        ]
         return parts[0], parts[1]
 
     def _put(self, trainer: BiLevelTrainer) -> None:
@@ -134,7 +156,8 @@ class TrainedPoint:
         for name, parameter in trainer.direction.items():
             state = self.averages[name]
             trainer.optimizer.state[parameter] = {
-                key: value.to(parameter.dtype, copy=True) if key != "step" else value.clone() for key, value in state.items()
+                key: value.to(parameter.dtype, copy=True) if key != "step" else value.clone()
+                for key, value in state.items()
             }
         trainer.lr_scheduler.load_state_dict(self.schedule)
 

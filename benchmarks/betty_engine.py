@@ -29,7 +29,9 @@ def betty_available() -> bool:
     return True
 
 
-def betty_iteration(trainer: LevelTrainer, lower: list[dict[str, Tensor]], upper: list[dict[str, Tensor]]) -> Callable[[], None]:
+def betty_iteration(
+    trainer: LevelTrainer, lower: list[dict[str, Tensor]], upper: list[dict[str, Tensor]]
+) -> Callable[[], None]:
     """One lower and one upper step of Betty's engine.
 
     Args:
@@ -45,7 +47,9 @@ def betty_iteration(trainer: LevelTrainer, lower: list[dict[str, Tensor]], upper
     class Level(betty.ImplicitProblem):  # type: ignore[name-defined,misc]
         """A problem that trains some parameters of the one model."""
 
-        def __init__(self, name: str, named: dict[str, nn.Parameter], batches: list[dict[str, Tensor]], regularizer: float) -> None:
+        def __init__(
+            self, name: str, named: dict[str, nn.Parameter], batches: list[dict[str, Tensor]], regularizer: float
+        ) -> None:
             self.named, self.regularizer = list(named.values()), regularizer
             optimizer = torch.optim.AdamW(self.named, lr=config.learning_rate)
             schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / config.steps))
@@ -55,7 +59,13 @@ def betty_iteration(trainer: LevelTrainer, lower: list[dict[str, Tensor]], upper
             )
             loader = [(batch["input_ids"], batch["attention_mask"], batch["labels"]) for batch in batches]
             super().__init__(
-                name=name, config=settings, module=model, optimizer=optimizer, scheduler=schedule, train_data_loader=loader, device=device
+                name=name,
+                config=settings,
+                module=model,
+                optimizer=optimizer,
+                scheduler=schedule,
+                train_data_loader=loader,
+                device=device,
             )
 
         def trainable_parameters(self) -> list[nn.Parameter]:
@@ -69,7 +79,9 @@ def betty_iteration(trainer: LevelTrainer, lower: list[dict[str, Tensor]], upper
     inner = Level("lower", direction, lower, config.regularizer)
     outer = Level("upper", magnitude, upper, 0.0)
     engine = betty.Engine(
-        problems=[outer, inner], config=betty.EngineConfig(), dependencies={"u2l": {outer: [inner]}, "l2u": {inner: [outer]}}
+        problems=[outer, inner],
+        config=betty.EngineConfig(),
+        dependencies={"u2l": {outer: [inner]}, "l2u": {inner: [outer]}},
     )
     engine.train()
 
@@ -85,9 +97,13 @@ def full_gram_regularizer(model: nn.Module) -> Tensor:
     values = []
     for _, layer in adapted_layers(model):
         name = layer.active_adapters[0]
-        direction = layer.get_base_layer().weight + layer.scaling[name] * layer.lora_B[name].weight @ layer.lora_A[name].weight
+        direction = (
+            layer.get_base_layer().weight + layer.scaling[name] * layer.lora_B[name].weight @ layer.lora_A[name].weight
+        )
         unit = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True)
-        values.append(torch.linalg.matrix_norm(unit @ unit.t() - torch.eye(len(unit), device=unit.device, dtype=unit.dtype)))
+        values.append(
+            torch.linalg.matrix_norm(unit @ unit.t() - torch.eye(len(unit), device=unit.device, dtype=unit.dtype))
+        )
     return torch.stack(values).mean()
 
 

@@ -39,7 +39,13 @@ class Shape:
         return f"{self.inputs} → {self.outputs}, {self.rows} rows"
 
 
-SHAPES = (Shape(2048, 384, 384), Shape(512, 768, 768), Shape(512, 768, 3072), Shape(512, 3072, 768), Shape(4096, 1024, 1024))
+SHAPES = (
+    Shape(2048, 384, 384),
+    Shape(512, 768, 768),
+    Shape(512, 768, 3072),
+    Shape(512, 3072, 768),
+    Shape(4096, 1024, 1024),
+)
 QUICK_SHAPES = (Shape(24, 12, 20),)
 
 COLUMNS = {
@@ -69,7 +75,9 @@ def run(settings: Settings) -> Part:
 
 def _rows(shape: Shape, settings: Settings) -> list[dict[str, Any]]:
     passes = {form: Passes(shape, form, settings.device) for form in FORMS}
-    options = dict(reference=PEFT, rounds=settings.rounds_or(25), device=settings.device, warmup=3, calls=10 * settings.calls)
+    options = dict(
+        reference=PEFT, rounds=settings.rounds_or(25), device=settings.device, warmup=3, calls=10 * settings.calls
+    )
     if settings.quick or shape.rows > 3000:
         options["calls"] = settings.calls
     forward = interleaved({form: each.forward for form, each in passes.items()}, **options)

@@ -50,10 +50,14 @@ def run(settings: Settings) -> Part:
             began = time.perf_counter()
             data = EncodedSplit(articles, AutoTokenizer.from_pretrained(encoder.folder), max_length=length, scale=None)
             seconds = time.perf_counter() - began
-            notes.append(f"tokenising {len(data):,} articles cut at {length} tokens took {seconds:.2f} s, {data.cut:,} of them were cut")
+            notes.append(
+                f"tokenising {len(data):,} articles cut at {length} tokens took {seconds:.2f} s, {data.cut:,} of them were cut"
+            )
         rows += _rows(data, encoder, size, length, settings)
     notes.append("steps of our single-level DoRA; a window of 8 batches")
-    notes.append("padding share: over a whole pass through the data; the timed windows hold the same examples in both orders")
+    notes.append(
+        "padding share: over a whole pass through the data; the timed windows hold the same examples in both orders"
+    )
     return Part("data loading with batches of similar length", COLUMNS, rows, notes=sorted(set(notes), key=notes.index))
 
 
@@ -75,7 +79,9 @@ def _rows(data: Any, encoder: Encoder, size: Size, length: int, settings: Settin
     collator = PaddingCollator(0, multiple=1 if settings.device.type == "cpu" else 8)
     batches = max(1, len(data) // size.batch)
     orders = {
-        name: training_order(len(data), batches=batches, batch_size=size.batch, seed=0, lengths=data.lengths if name == WITH else None)
+        name: training_order(
+            len(data), batches=batches, batch_size=size.batch, seed=0, lengths=data.lengths if name == WITH else None
+        )
         for name in (WITHOUT, WITH)
     }
     window = WINDOW * size.batch
@@ -136,4 +142,8 @@ class RandomLengths(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.ids[index], "attention_mask": [1] * len(self.ids[index]), "labels": self.labels[index]}
+        return {
+            "input_ids": self.ids[index],
+            "attention_mask": [1] * len(self.ids[index]),
+            "labels": self.labels[index],
+        }

@@ -22,16 +22,20 @@ def picture(table: pandas.DataFrame) -> go.Figure:
     Args:
         table: rows of study_methods.csv: task, method, seed, test_accuracy.
     """
-    figure = make_subplots(cols=len(TITLES), subplot_titles=list(TITLES.values()), shared_yaxes=True, horizontal_spacing=0.04)
+    figure = make_subplots(
+        cols=len(TITLES), subplot_titles=list(TITLES.values()), shared_yaxes=True, horizontal_spacing=0.04
+    )
     for column, task in enumerate(TITLES, start=1):
         scores = 100 * table[table["task"] == task].pivot(index="seed", columns="method", values="test_accuracy")
-        for place, (method, name) in enumerate(METHODS.items()):
+        for place, method in enumerate(METHODS):
             difference = (scores[method] - scores["dora"]).to_numpy()
             half = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
             style = STYLES[method]
             spread = place - 0.12 + 0.04 * np.linspace(-1, 1, len(difference))
             marks = dict(color=style.colour, symbol=style.symbol, size=8, opacity=0.55)
-            figure.add_scatter(x=spread, y=difference, mode="markers", marker=marks, showlegend=False, row=1, col=column)
+            figure.add_scatter(
+                x=spread, y=difference, mode="markers", marker=marks, showlegend=False, row=1, col=column
+            )
             figure.add_scatter(
                 x=[place + 0.14],
                 y=[difference.mean()],
@@ -43,7 +47,9 @@ def picture(table: pandas.DataFrame) -> go.Figure:
                 col=column,
             )
         ticks = [f"{name}<br>{scores[method].mean():.1f} %" for method, name in METHODS.items()]
-        figure.update_xaxes(tickvals=list(range(len(METHODS))), ticktext=ticks, range=[-0.5, len(METHODS) - 0.5], row=1, col=column)
+        figure.update_xaxes(
+            tickvals=list(range(len(METHODS))), ticktext=ticks, range=[-0.5, len(METHODS) - 0.5], row=1, col=column
+        )
         figure.layout.annotations[column - 1].text += f"<br>DoRA: {scores['dora'].mean():.1f} %"
     figure.add_hline(y=0, line=dict(color="#D55E00", dash="dash", width=1.5))
     figure.update_yaxes(title_text="difference to DoRA, same seed (points of test accuracy)", row=1, col=1)
@@ -58,7 +64,9 @@ def picture(table: pandas.DataFrame) -> go.Figure:
         title=None,
     )
     note = f"n = {seeds} seeds; small marks: seeds, large: mean with 95 % t-interval; below: mean test accuracy; 150 steps of 16 a phase"
-    figure.add_annotation(text=note, xref="paper", yref="paper", x=0, y=-0.29, showarrow=False, xanchor="left", font=dict(size=12))
+    figure.add_annotation(
+        text=note, xref="paper", yref="paper", x=0, y=-0.29, showarrow=False, xanchor="left", font=dict(size=12)
+    )
     return figure
 
 

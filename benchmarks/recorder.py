@@ -45,14 +45,16 @@ def run(settings: Settings) -> Part:
             steps = 6 if settings.quick else STEPS
             config = config_of(size, settings, steps=steps, record_every=3, **changes)
             rows.append({"setting": str(size), "method": method, **_shares(encoder, size, config, settings)})
-    notes.append("share: time inside the recorders of status, metrics and weight dynamics / time of the same training; target: below 3 %")
+    notes.append(
+        "share: time inside the recorders of status, metrics and weight dynamics / time of the same training; target: below 3 %"
+    )
     notes.append("with / without: whole trainings, interleaved; noisier than the share")
     return Part("what recording costs", COLUMNS, rows, group="setting", notes=sorted(set(notes), key=notes.index))
 
 
 def _shares(encoder: Encoder, size: Size, config: RunConfig, settings: Settings) -> dict[str, float]:
     shares, differences, steps = [], [], []
-    for turn in range(settings.rounds_or(3)):
+    for _ in range(settings.rounds_or(3)):
         plain, _ = _train(encoder, size, config, settings, recorded=False)
         recorded, inside = _train(encoder, size, config, settings, recorded=True)
         shares.append(inside / recorded)
@@ -68,7 +70,9 @@ def _shares(encoder: Encoder, size: Size, config: RunConfig, settings: Settings)
     }
 
 
-def _train(encoder: Encoder, size: Size, config: RunConfig, settings: Settings, *, recorded: bool) -> tuple[float, float]:
+def _train(
+    encoder: Encoder, size: Size, config: RunConfig, settings: Settings, *, recorded: bool
+) -> tuple[float, float]:
     """Seconds of one training, and seconds of these inside the recorders."""
     trainer = trainer_of(encoder, size, config, settings)
     stopwatches = [Stopwatch(each) for each in _recorders(trainer, config, settings)] if recorded else []
@@ -85,10 +89,14 @@ def _recorders(trainer: LevelTrainer, config: RunConfig, settings: Settings) -> 
     run = Run.create(config, settings.scratch / "runs")
     phase = "search" if config.method == "bidora" else "train"
     base = base_weights(trainer.model, config.target_modules)
-    source: Callable[[], Any] | None = (lambda: trainer.last_hypergradient) if isinstance(trainer, BiLevelTrainer) else None
+    source: Callable[[], Any] | None = (
+        (lambda: trainer.last_hypergradient) if isinstance(trainer, BiLevelTrainer) else None
+    )
     return [
         ProgressRecorder(run, phase=phase, phase_index=0, done_before=0, total=config.steps, cost=trainer.cost),
-        DynamicsRecorder(run, trainer.model, base, phase=phase, phase_index=0, every=config.record_every, source=source),
+        DynamicsRecorder(
+            run, trainer.model, base, phase=phase, phase_index=0, every=config.record_every, source=source
+        ),
     ]
 
 

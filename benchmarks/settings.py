@@ -55,4 +55,10 @@ class Part:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"title": self.title, "columns": self.columns, "group": self.group, "rows": self.rows, "notes": self.notes}
+        return {
+            "title": self.title,
+            "columns": self.columns,
+            "group": self.group,
+            "rows": self.rows,
+            "notes": self.notes,
+        }

@@ -38,7 +38,9 @@ def run(settings: Settings) -> Part:
     for turn in range(settings.rounds_or(7) + 1):
         for name, arguments in COMMANDS.items():
             began = time.perf_counter()
-            finished = subprocess.run([sys.executable, *arguments], cwd=settings.scratch, env=environment, capture_output=True)
+            finished = subprocess.run(
+                [sys.executable, *arguments], cwd=settings.scratch, env=environment, capture_output=True
+            )
             if turn:  # the first turn fills the disk cache
                 seconds[name].append(time.perf_counter() - began)
             codes[name] = finished.returncode

@@ -12,7 +12,17 @@ from benchmarks.betty_engine import betty_available, betty_iteration
 from benchmarks.contestants import BETTY, BY_NAME, FIRST_TOKEN, MEAN, REFERENCE, groups_of
 from benchmarks.settings import Part, Settings
 from benchmarks.timing import Timing, interleaved, wait_for
-from benchmarks.workloads import QUICK_SIZES, SIZES, Encoder, Iteration, Size, batches_of, config_of, encoder_of, trainer_of
+from benchmarks.workloads import (
+    QUICK_SIZES,
+    SIZES,
+    Encoder,
+    Iteration,
+    Size,
+    batches_of,
+    config_of,
+    encoder_of,
+    trainer_of,
+)
 
 TOGETHER = 5
 """Contestants beside the reference that are in memory at once."""
@@ -44,11 +54,21 @@ def run(settings: Settings) -> Part:
         "γ = 1e-5 in all bi-level ones; the batch of the lower level is ready, that of the upper level is collated inside"
     )
     notes.append("Betty's step is another one: ξ = 1, at the direction after the step, so its h is not compared")
-    columns = COLUMNS if settings.device.type == "cuda" else {key: head for key, head in COLUMNS.items() if key != "memory"}
-    return Part("training steps against PEFT's DoRA step (1.00)", columns, rows, group="setting", notes=sorted(set(notes), key=notes.index))
+    columns = (
+        COLUMNS if settings.device.type == "cuda" else {key: head for key, head in COLUMNS.items() if key != "memory"}
+    )
+    return Part(
+        "training steps against PEFT's DoRA step (1.00)",
+        columns,
+        rows,
+        group="setting",
+        notes=sorted(set(notes), key=notes.index),
+    )
 
 
-def _rows(encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], settings: Settings) -> list[dict[str, Any]]:
+def _rows(
+    encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], settings: Settings
+) -> list[dict[str, Any]]:
     """One row for each contestant; the reference's own row comes from the first group."""
     if not betty_available():
         names = tuple(name for name in names if name != BETTY)
@@ -62,8 +82,15 @@ def _rows(encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], se
         )
         for name, timing in timings.items():
             per_step = Timing(tuple(each / lower_steps[name] for each in timing.seconds), timing.reference)
-            row = {"setting": f"{size}, head reads {_READS[pooling]}", "contestant": name, "pooling": pooling, "memory": memory[name]}
-            rows.setdefault(name, {**row, "model": size.model, "batch": size.batch, "tokens": size.tokens, **per_step.columns()})
+            row = {
+                "setting": f"{size}, head reads {_READS[pooling]}",
+                "contestant": name,
+                "pooling": pooling,
+                "memory": memory[name],
+            }
+            rows.setdefault(
+                name, {**row, "model": size.model, "batch": size.batch, "tokens": size.tokens, **per_step.columns()}
+            )
         del iterations
         _release()
     return [rows[name] for name in names]

@@ -120,7 +120,9 @@ def main() -> None:
                 writer.writeheader()
                 writer.writerows(rows)
             spent = time.perf_counter() - began
-            print(f"{number}/{len(todo)}  {spent:.0f} s, {spent / number * (len(todo) - number):.0f} s left", flush=True)
+            print(
+                f"{number}/{len(todo)}  {spent:.0f} s, {spent / number * (len(todo) - number):.0f} s left", flush=True
+            )
             if spent > args.seconds:
                 pool.terminate()
                 break

@@ -92,7 +92,11 @@ class RandomTokens(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.ids[index], "attention_mask": [1] * len(self.ids[index]), "labels": self.labels[index]}
+        return {
+            "input_ids": self.ids[index],
+            "attention_mask": [1] * len(self.ids[index]),
+            "labels": self.labels[index],
+        }
 
 
 def config_of(size: Size, settings: Settings, **changes: Any) -> RunConfig:

@@ -73,7 +73,10 @@ def split_parameters(model: nn.Module) -> tuple[dict[str, nn.Parameter], dict[st
 
 def initial_norms(model: nn.Module) -> dict[str, Tensor]:
     """‖W0‖ per output unit of every adapted layer, by layer name; the magnitude that leaves W0 as it is."""
-    return {name: torch.linalg.vector_norm(layer.get_base_layer().weight.detach().float(), dim=1) for name, layer in adapted_layers(model)}
+    return {
+        name: torch.linalg.vector_norm(layer.get_base_layer().weight.detach().float(), dim=1)
+        for name, layer in adapted_layers(model)
+    }
 
 
 def adapted_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -128,5 +131,6 @@ def _check_targets(model: nn.Module, config: RunConfig) -> None:
         width = min(module.weight.shape)
         if config.rank > width:
             raise LabError(
-                f"rank={config.rank} exceeds the width of {name} (allowed: 1 to {width})", hint=f"use a rank of at most {width}"
+                f"rank={config.rank} exceeds the width of {name} (allowed: 1 to {width})",
+                hint=f"use a rank of at most {width}",
             )

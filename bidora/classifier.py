@@ -153,7 +153,10 @@ def save_head(model: Classifier, folder: Path) -> None:
     from safetensors.torch import save_file
 
     if model.head is not None:
-        tensors = {"weight": model.head.weight.detach().cpu().contiguous(), "bias": model.head.bias.detach().cpu().contiguous()}
+        tensors = {
+            "weight": model.head.weight.detach().cpu().contiguous(),
+            "bias": model.head.bias.detach().cpu().contiguous(),
+        }
         save_file(tensors, folder / HEAD_FILE, metadata={"pooling": "mean"})
 
 

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from peft.tuners.lora import Linear as PeftLoraLinear
 from torch import Tensor
 
+from bidora.shortcuts import packing_available
+
 
 def merge(weight: Tensor, lora_A: Tensor, lora_B: Tensor, magnitude: Tensor, scale: float, *, attached: bool) -> Tensor:
     """The merged weight W' = m ⊙ V / ‖V‖ with V = W0 + s·BA, one magnitude per output unit.
@@ -35,6 +37,19 @@ def merge(weight: Tensor, lora_A: Tensor, lora_B: Tensor, magnitude: Tensor, sca
     return (magnitude / norm).unsqueeze(1) * direction
 
 
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The product x Wᵀ + b without a graph; for float32 on a CPU through oneDNN, which is a tenth faster than BLAS.
+
+    Args:
+        x: (..., in).
+        weight: (out, in), of any strides.
+        bias: (out,) or None.
+    """
+    if x.device.type == "cpu" and x.dtype is torch.float32 and packing_available():
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return F.linear(x, weight, bias)
+
+
 class MergedLinear(torch.autograd.Function):
     """x ↦ x W'ᵀ + b with W' as in `merge`; once differentiable, only the gradients that are asked for are computed.
 
@@ -47,39 +62,62 @@ class MergedLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, lora_A: Tensor, lora_B: Tensor, magnitude: Tensor, scale: float, attached: bool
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        lora_A: Tensor,
+        lora_B: Tensor,
+        magnitude: Tensor,
+        scale: float,
+        attached: bool,
     ) -> Tensor:
+        """The product (…, out) of inputs (…, in) with the merged weight."""
         with torch.autocast(x.device.type, enabled=False):
             merged = torch.addmm(weight.to(lora_A.dtype), lora_B, lora_A, alpha=scale)
             norm = torch.linalg.vector_norm(merged, dim=1)
             merged.mul_((magnitude / norm).unsqueeze(1))
             low = merged.to(x.dtype)
-            y = F.linear(x, low, None if bias is None else bias.to(x.dtype))
-        ctx.save_for_backward(x, low, merged if low is not merged else None, bias, lora_A, lora_B, magnitude, norm, y)
+            y = product(x, low, None if bias is None else bias.to(x.dtype))
+        for_direction = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
+        for_magnitude = ctx.needs_input_grad[5] or (attached and for_direction)
+        ctx.save_for_backward(
+            x if for_direction else None,  # a perturbed pass asks for the gradient of m only
+            low,
+            merged if low is not merged else None,
+            bias,
+            lora_A,
+            lora_B,
+            magnitude,
+            norm,
+            y if for_magnitude else None,
+        )
         ctx.scale, ctx.attached = scale, attached
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients by x, A, B and m, as far as they are asked for."""
         x, low, full, bias, lora_A, lora_B, magnitude, norm, y = ctx.saved_tensors
         merged = low if full is None else full
         need_x, _, _, need_A, need_B, need_m = ctx.needs_input_grad[:6]
-        g = gradient.reshape(-1, gradient.shape[-1])
-        flat = x.reshape(-1, x.shape[-1])
+        g = gradient.reshape(-1, gradient.shape[-1]).contiguous()
         grad_x = grad_A = grad_B = grad_m = None
         if need_x:
-            grad_x = (g @ low).view_as(x)
+            grad_x = product(g, low.t()).view(*gradient.shape[:-1], -1)
         if need_m or (ctx.attached and (need_A or need_B)):
-            out = y.reshape(g.shape) if bias is None else y.reshape(g.shape) - bias.to(y.dtype)
-            grad_m = torch.linalg.vecdot(g.to(magnitude.dtype), out.to(magnitude.dtype), dim=0)
+            grad_m = _along_output(g, y.reshape(g.shape), bias, magnitude.dtype)
             grad_m = torch.where(magnitude == 0, 0.0, grad_m / magnitude)
         if need_A or need_B:
-            c_B = (lora_B * (ctx.scale * magnitude / norm).unsqueeze(1)).to(g.dtype)
+            flat = x.reshape(-1, x.shape[-1])
+            pulled = (lora_B * (ctx.scale * magnitude / norm).unsqueeze(1)).to(g.dtype)
             if need_A:
-                grad_A = ((g @ c_B).t() @ flat).to(lora_A.dtype)
+                grad_A = (product(g, pulled.t()).t() @ flat).to(lora_A.dtype)
             if need_B:
-                grad_B = (g.t() @ (flat @ lora_A.to(flat.dtype).t())).to(lora_B.dtype)
+                # the transposed product is six times faster on CPUs: the long sum runs over rows in memory order
+                transposed = product(flat, lora_A.to(flat.dtype)).t() @ g
+                grad_B = transposed.t().to(lora_B.dtype, memory_format=torch.contiguous_format)
                 grad_B.mul_((ctx.scale * magnitude / norm).unsqueeze(1))
             if ctx.attached:
                 pull = (grad_m * (-ctx.scale) / norm).unsqueeze(1)
@@ -88,6 +126,12 @@ class MergedLinear(torch.autograd.Function):
                 if need_B:
                     grad_B.addcmul_(pull, merged @ lora_A.t())
         return grad_x, None, None, grad_A, grad_B, grad_m if need_m else None, None, None
+
+
+def _along_output(gradient: Tensor, y: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Σ_t g ⊙ (y − b), (out,), with one temporary tensor."""
+    out = y.to(dtype) * gradient if bias is None else (y.to(dtype) - bias.to(dtype)).mul_(gradient)
+    return out.sum(dim=0)
 
 
 class DoraLinear(PeftLoraLinear):
@@ -102,6 +146,7 @@ class DoraLinear(PeftLoraLinear):
     fused: bool = True
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """The adapted product; PEFT's own where adapters are off, merged, several or of another kind."""
         if self.disable_adapters or self.merged or not self._one_plain_adapter() or args or kwargs:
             return super().forward(x, *args, **kwargs)
         name = self.active_adapters[0]

@@ -80,6 +80,7 @@ class PaddingCollator:
         self.pad_id, self.multiple = pad_id, multiple
 
     def __call__(self, items: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """input_ids and attention_mask (batch, tokens), labels (batch,) or (batch, classes)."""
         longest = max(len(item["input_ids"]) for item in items)
         width = -(-longest // self.multiple) * self.multiple
         ids = torch.full((len(items), width), self.pad_id, dtype=torch.long)

@@ -62,7 +62,10 @@ class Evaluation:
         chosen = self.outputs.argmax(axis=1)
         names = np.asarray(labels)
         return frame.assign(
-            target=names[self.targets], prediction=names[chosen], probability=probability.max(axis=1), correct=chosen == self.targets
+            target=names[self.targets],
+            prediction=names[chosen],
+            probability=probability.max(axis=1),
+            correct=chosen == self.targets,
         )
 
 
@@ -82,8 +85,15 @@ def evaluate(
     """Run a split through the model, longest inputs first; draws no random numbers.
 
     Args:
+        model: the classifier; its mode is put back afterwards.
+        split: what to run.
+        kind: classification, regression or multilabel.
+        labels: names of the classes.
+        scale: brings a regression's outputs back to the task's own unit.
+        pad_id: token id of padding.
         limit: examples at most, a fixed sample of the split; 0 for all.
         bfloat16: use bf16 autocast, as in training.
+        progress: told after each batch.
     """
     order = split.by_length()
     if 0 < limit < len(split):
@@ -95,7 +105,10 @@ def evaluate(
     model.eval()
     parts, losses = [], []
     for start in range(0, len(order), BATCH):
-        batch = {name: tensor.to(device) for name, tensor in collate([split[int(i)] for i in order[start : start + BATCH]]).items()}
+        batch = {
+            name: tensor.to(device)
+            for name, tensor in collate([split[int(i)] for i in order[start : start + BATCH]]).items()
+        }
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
             logits = model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).float()
         losses.append(float(loss_of(logits, batch["labels"], kind)) * len(logits))

@@ -14,8 +14,10 @@ WINDOW = 8
 """Batches among which examples of similar length are put together."""
 
 
-def training_order(count: int, *, batches: int, batch_size: int, seed: int, lengths: Sequence[int] | None = None) -> list[int]:
-    """Indices for `batches` full batches: every example once, in random order, then every example once again, …
+def training_order(
+    count: int, *, batches: int, batch_size: int, seed: int, lengths: Sequence[int] | None = None
+) -> list[int]:
+    """Indices for `batches` full batches: every example once in random order, then all once again, and so on.
 
     Args:
         count: number of examples.

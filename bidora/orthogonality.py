@@ -27,7 +27,7 @@ class Orthogonality(nn.Module):
 
     def __init__(self, layers: list[nn.Module], *, twice: bool = False) -> None:
         super().__init__()
-        self.layers = [layer for layer in layers]  # a plain list: the layers belong to the model
+        self.layers = list(layers)  # a plain list: the layers belong to the model
         self.twice = twice
         self.grams: list[Tensor | None] = []
         for layer in layers:
@@ -53,7 +53,9 @@ class Orthogonality(nn.Module):
         return torch.stack(values).mean() if values else torch.zeros(())
 
 
-def deviation(weight: Tensor, lora_A: Tensor, lora_B: Tensor, scale: float, *, gram: Tensor | None, twice: bool = False) -> Tensor:
+def deviation(
+    weight: Tensor, lora_A: Tensor, lora_B: Tensor, scale: float, *, gram: Tensor | None, twice: bool = False
+) -> Tensor:
     """‖DᵀD − I‖_F of one layer, a scalar.
 
     Args:

@@ -40,7 +40,15 @@ class ProgressRecorder(TrainerCallback):
     """
 
     def __init__(
-        self, run: Run, *, phase: str, phase_index: int, done_before: int, total: int, cost: Cost, progress: Progress | None = None
+        self,
+        run: Run,
+        *,
+        phase: str,
+        phase_index: int,
+        done_before: int,
+        total: int,
+        cost: Cost,
+        progress: Progress | None = None,
     ) -> None:
         self.run, self.phase, self.phase_index = run, phase, phase_index
         self.done_before, self.total, self.cost, self.progress = done_before, total, cost, progress
@@ -60,7 +68,9 @@ class ProgressRecorder(TrainerCallback):
         if now - self._written > STATUS_SECONDS or state.global_step == state.max_steps:
             self._written = now
             left = round((self.total - done) * per_step, 1) if per_step is not None and steps >= 5 else None
-            self.run.update_status(phase=self.phase, step=done, total=self.total, eta_seconds=left, seconds_per_step=per_step)
+            self.run.update_status(
+                phase=self.phase, step=done, total=self.total, eta_seconds=left, seconds_per_step=per_step
+            )
         if self.progress is not None:
             self.progress(f"{self.phase}{self._loss}", done, self.total)
         if self.run.stop_requested() and state.global_step < state.max_steps:
@@ -68,7 +78,14 @@ class ProgressRecorder(TrainerCallback):
             self.run.update_status(state="stopping", phase=self.phase, step=done, total=self.total)
             control.should_save = control.should_training_stop = True
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **rest: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **rest: Any,
+    ) -> None:
         """Write one line of metrics.jsonl.
 
         Raises:
@@ -85,7 +102,6 @@ class ProgressRecorder(TrainerCallback):
         if "loss" in line:
             self._loss = f" · loss {line['loss']:.3f}"
             check_finite(line, state.global_step)
-
 
     def write(self, step: int, line: dict[str, Any]) -> None:
         """One line of metrics.jsonl with phase, step and cost so far."""
@@ -133,21 +149,35 @@ class DynamicsRecorder(TrainerCallback):
     """
 
     def __init__(
-        self, run: Run, model: nn.Module, base: dict[str, Tensor], *, phase: str, phase_index: int, every: int, source: Callable[[], Any] | None = None
+        self,
+        run: Run,
+        model: nn.Module,
+        base: dict[str, Tensor],
+        *,
+        phase: str,
+        phase_index: int,
+        every: int,
+        source: Callable[[], Any] | None = None,
     ) -> None:
         self.run, self.model, self.base = run, model, base
         self.phase, self.phase_index, self.every, self.source = phase, phase_index, every, source
         self.gradients: dict[str, float] = {}
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
         """Record the beginning of a phase, once."""
         if state.global_step == 0:
             self._write(0)
 
-    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
         """Keep the norms of ∇m while they are there (DoRA trains m in the ordinary step)."""
         if self._due(state.global_step + 1, state.max_steps):
-            named = {name: p.grad for name, p in self.model.named_parameters() if MAGNITUDE in name and p.grad is not None}
+            named = {
+                name: p.grad for name, p in self.model.named_parameters() if MAGNITUDE in name and p.grad is not None
+            }
             self.gradients = {name: float(grad.norm()) for name, grad in named.items()}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
@@ -190,7 +220,9 @@ class TestScoreRecorder(TrainerCallback):
         limit: examples of each split.
     """
 
-    def __init__(self, evaluate: Callable[[str, int], Any], progress: ProgressRecorder, *, every: int, limit: int) -> None:
+    def __init__(
+        self, evaluate: Callable[[str, int], Any], progress: ProgressRecorder, *, every: int, limit: int
+    ) -> None:
         self.evaluate, self.progress, self.every, self.limit = evaluate, progress, every, limit
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
@@ -200,7 +232,11 @@ class TestScoreRecorder(TrainerCallback):
         test, train = self.evaluate("test", self.limit), self.evaluate("train", self.limit)
         first = next(iter(test.scores))
         gap = None if None in (train.scores[first], test.scores[first]) else train.scores[first] - test.scores[first]
-        scores = {f"{split}_{name}": value for split, each in (("test", test), ("train", train)) for name, value in each.scores.items()}
+        scores = {
+            f"{split}_{name}": value
+            for split, each in (("test", test), ("train", train))
+            for name, value in each.scores.items()
+        }
         line = {**scores, "test_loss": test.loss, "train_loss": train.loss, "gap": gap}
         self.progress.write(state.global_step, line)
 
@@ -208,7 +244,9 @@ class TestScoreRecorder(TrainerCallback):
 def changes(before: Tensor, after: Tensor) -> dict[str, float]:
     """ΔM, signed ΔM in %, ΔD and mean angle of one layer, one magnitude per output unit."""
     units = unit_change(before, after)
-    means = torch.stack([units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()])
+    means = torch.stack(
+        [units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()]
+    )
     names = ("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees")
     return dict(zip(names, means.tolist(), strict=True))
 
@@ -255,4 +293,3 @@ def _parts(direct: Tensor, implicit: Tensor) -> dict[str, float]:
     both = torch.stack([direct.norm(), implicit.norm(), (direct + implicit).norm(), (direct * implicit).sum()]).tolist()
     cosine = both[3] / (both[0] * both[1]) if both[0] and both[1] else float("nan")
     return {"direct_norm": both[0], "implicit_norm": both[1], "magnitude_gradient_norm": both[2], "cosine": cosine}
-

@@ -28,7 +28,9 @@ def result_of(
     after_search: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What result.json holds."""
-    counts = {f"n_{name}": len(splits[name]) for name in ("train", "lower", "upper", "selection", "test") if name in splits}
+    counts = {
+        f"n_{name}": len(splits[name]) for name in ("train", "lower", "upper", "selection", "test") if name in splits
+    }
     if "upper" not in splits:
         counts.update(n_lower=counts["n_train"], n_upper=0)
     return finite(
@@ -54,7 +56,11 @@ def dynamics_summary(run: Run) -> dict[str, Any]:
         return {}
     last = table[table["phase_index"] == table["phase_index"].max()]
     end = last[last["step"] == last["step"].max()]
-    found: dict[str, Any] = {"delta_m": float(end["delta_m"].mean()), "delta_d": float(end["delta_d"].mean()), "points": 0}
+    found: dict[str, Any] = {
+        "delta_m": float(end["delta_m"].mean()),
+        "delta_d": float(end["delta_d"].mean()),
+        "points": 0,
+    }
     steps = sorted(last["step"].unique())
     chosen = [steps[round(fraction * (len(steps) - 1))] for fraction in (0.25, 0.5, 0.75, 1.0)]
     points = last[last["step"].isin(chosen)]
@@ -64,13 +70,15 @@ def dynamics_summary(run: Run) -> dict[str, Any]:
     return {**found, "slope": fit.slope, "pearson": fit.pearson, "spearman": fit.spearman, "points": len(points)}
 
 
-def save_adapter(model: Classifier, folder: Path, tokenizer: Any, *, labels: tuple[str, ...], kind: str, scale: TargetScale | None) -> None:
+def save_adapter(
+    model: Classifier, folder: Path, tokenizer: Any, *, labels: tuple[str, ...], kind: str, scale: TargetScale | None
+) -> None:
     """Save in the layout of PEFT (full fine-tuning: of transformers), with tokenizer, labels and a mean-pooling head."""
     folder.mkdir(parents=True, exist_ok=True)
     model.backbone.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     save_head(model, folder)
-    how = {"pooling": model.pooling, "kind": kind, "labels": list(labels)}
+    how: dict[str, Any] = {"pooling": model.pooling, "kind": kind, "labels": list(labels)}
     if scale is not None:
         how["target_scale"] = {"mean": scale.mean, "deviation": scale.deviation}
     write_json(folder / "lab.json", how)

@@ -24,11 +24,13 @@ class PackedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, packed: Tensor, packed_transposed: Tensor, bias: Tensor | None) -> Tensor:
+        """The product (…, out) of inputs (…, in)."""
         ctx.packs = (packed, packed_transposed)
         return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """The gradient by x; W and b are constants."""
         packed, packed_transposed = ctx.packs
         return PackedProduct.apply(gradient.contiguous(), packed_transposed, packed, None), None, None, None
 
@@ -37,7 +39,13 @@ class PackedLinear(nn.Linear):
     """A frozen nn.Linear whose weight is packed at first use; any change of the weight is noticed and packed anew."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype is not torch.float32 or x.device.type != "cpu" or self.weight.requires_grad or torch.is_autocast_enabled("cpu"):
+        """x Wᵀ + b, packed where that is possible."""
+        if (
+            x.dtype is not torch.float32
+            or x.device.type != "cpu"
+            or self.weight.requires_grad
+            or torch.is_autocast_enabled("cpu")
+        ):
             return super().forward(x)
         packed, packed_transposed = self._packs()
         return PackedProduct.apply(x, packed, packed_transposed, self.bias)
@@ -95,7 +103,9 @@ def first_token_only(backbone: nn.Module) -> bool:
     return True
 
 
-def _first_token_bert(layer: nn.Module, hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **options: Any) -> Tensor:
+def _first_token_bert(
+    layer: nn.Module, hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **options: Any
+) -> Tensor:
     """BertLayer.forward for the first position."""
     first = hidden_states[:, :1]
     mixed = _attend(layer.attention.self, first, hidden_states, attention_mask)
@@ -103,7 +113,12 @@ def _first_token_bert(layer: nn.Module, hidden_states: Tensor, attention_mask: T
 
 
 def _first_token_esm(
-    layer: nn.Module, hidden_states: Tensor, attention_mask: Tensor | None = None, *rest: Any, position_embeddings: Any = None, **options: Any
+    layer: nn.Module,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    *rest: Any,
+    position_embeddings: Any = None,
+    **options: Any,
 ) -> Tensor:
     """EsmLayer.forward (LayerNorm first, rotary positions) for the first position."""
     normalised = layer.attention.LayerNorm(hidden_states)

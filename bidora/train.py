@@ -121,7 +121,10 @@ class _Training:
             if split is not None
         }
         self.run.update_meta(
-            data={name: {"count": len(each), "sha256": each.split.digest(), "cut": each.cut} for name, each in splits.items()},
+            data={
+                name: {"count": len(each), "sha256": each.split.digest(), "cut": each.cut}
+                for name, each in splits.items()
+            },
             kind=prepared.kind,
             labels=list(prepared.labels),
             notes=list(prepared.notes),
@@ -186,7 +189,9 @@ class _Training:
             order_seed=config.seed * 2 + 1_000_003 * phase.index,
             data_collator=PaddingCollator(data.pad_id, multiple=1 if self.device.type == "cpu" else 8),
         )
-        trainer = BiLevelTrainer(upper_dataset=data.splits["upper"], **options) if phase.bilevel else LevelTrainer(**options)
+        trainer = (
+            BiLevelTrainer(upper_dataset=data.splits["upper"], **options) if phase.bilevel else LevelTrainer(**options)
+        )
         progress = ProgressRecorder(
             run,
             phase=phase.name,
@@ -243,9 +248,13 @@ class _Training:
         """Save the adapter, test, write predictions and result."""
         run, prepared = self.run, data.prepared
         run.update_status(state="finalising", step=self.config.total_steps, eta_seconds=None)
-        save_adapter(model, run.adapter_dir, data.tokenizer, labels=prepared.labels, kind=prepared.kind, scale=data.scale)
+        save_adapter(
+            model, run.adapter_dir, data.tokenizer, labels=prepared.labels, kind=prepared.kind, scale=data.scale
+        )
         test = self._evaluate(model, data, "test", progress=self.progress)
-        test.predictions(data.splits["test"].split, prepared.labels).to_parquet(run.path / "predictions.parquet", index=False)
+        test.predictions(data.splits["test"].split, prepared.labels).to_parquet(
+            run.path / "predictions.parquet", index=False
+        )
         run.compact_dynamics()
         levels = split_parameters(model)
         cost = {

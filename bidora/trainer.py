@@ -60,11 +60,22 @@ class LevelTrainer(Trainer):
     """
 
     def __init__(
-        self, model: Classifier, args: TrainingArguments, *, train_dataset: Any, config: RunConfig, kind: str, cost: Cost, order_seed: int, **rest: Any
+        self,
+        model: Classifier,
+        args: TrainingArguments,
+        *,
+        train_dataset: Any,
+        config: RunConfig,
+        kind: str,
+        cost: Cost,
+        order_seed: int,
+        **rest: Any,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_dataset, **rest)
         self.remove_callback(PrinterCallback)
-        self.model_accepts_loss_kwargs = False  # our loss is a mean over the batch: Trainer divides it when it accumulates
+        self.model_accepts_loss_kwargs = (
+            False  # our loss is a mean over the batch: Trainer divides it when it accumulates
+        )
         self.config, self.kind, self.cost, self.order_seed = config, kind, cost, order_seed
         self.label_names = ["labels"]
 
@@ -80,7 +91,9 @@ class LevelTrainer(Trainer):
         lengths = dataset.lengths if self.config.group_by_length else None
         return training_order(len(dataset), batches=batches, batch_size=batch_size, seed=seed, lengths=lengths)
 
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **rest: Any) -> Any:
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **rest: Any
+    ) -> Any:
         """Mean loss of the batch, without regulariser."""
         logits = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         loss = loss_of(logits, inputs["labels"], self.kind)
@@ -153,7 +166,9 @@ class BiLevelTrainer(LevelTrainer):
         self.initial_magnitude = initial_magnitudes(self.model)
         exact = self.config.mixed_product == "exact" and self.config.unroll_scale != "0"
         layers = [layer for _, layer in adapted_layers(self.model)] if self.config.regularizer else []
-        self.lower_objective = LowerObjective(self.model, self.kind, self.config.regularizer, Orthogonality(layers, twice=exact))
+        self.lower_objective = LowerObjective(
+            self.model, self.kind, self.config.regularizer, Orthogonality(layers, twice=exact)
+        )
         self.last_hypergradient: Hypergradient | None = None
         self._upper_sums: dict[str, float] = {}
         self._upper_count = 0
@@ -165,10 +180,17 @@ class BiLevelTrainer(LevelTrainer):
         upper_steps = max(1, args.max_steps // config.unroll_steps)
         rate = config.learning_rate * config.upper_learning_rate_ratio
         self.upper_optimizer = torch.optim.AdamW(
-            list(self.magnitude.values()), lr=rate, betas=(args.adam_beta1, args.adam_beta2), eps=args.adam_epsilon, weight_decay=0.0
+            list(self.magnitude.values()),
+            lr=rate,
+            betas=(args.adam_beta1, args.adam_beta2),
+            eps=args.adam_epsilon,
+            weight_decay=0.0,
         )
         self.upper_scheduler = get_scheduler(
-            "linear", self.upper_optimizer, num_warmup_steps=round(config.warmup_fraction * upper_steps), num_training_steps=upper_steps
+            "linear",
+            self.upper_optimizer,
+            num_warmup_steps=round(config.warmup_fraction * upper_steps),
+            num_training_steps=upper_steps,
         )
         self.upper_dataset = upper_dataset
         self._upper_batch = args.train_batch_size
@@ -242,7 +264,11 @@ class BiLevelTrainer(LevelTrainer):
             return
         with torch.no_grad():
             for name, parameter in self.magnitude.items():
-                target = self.initial_magnitude[name] if self.config.magnitude_decay_target == "initial" else torch.zeros_like(parameter)
+                target = (
+                    self.initial_magnitude[name]
+                    if self.config.magnitude_decay_target == "initial"
+                    else torch.zeros_like(parameter)
+                )
                 parameter.lerp_(target, min(strength, 1.0))
 
     def _loss(self, inputs: dict[str, Tensor], *, regularised: bool) -> Any:
@@ -269,7 +295,12 @@ class BiLevelTrainer(LevelTrainer):
 
     def _note_upper(self, found: Hypergradient) -> None:
         norms = found.norms()
-        values = {"upper_loss": float(found.upper_loss), "direct_norm": norms.direct, "implicit_norm": norms.implicit, "cosine": norms.cosine}
+        values = {
+            "upper_loss": float(found.upper_loss),
+            "direct_norm": norms.direct,
+            "implicit_norm": norms.implicit,
+            "cosine": norms.cosine,
+        }
         for name, value in values.items():
             self._upper_sums[name] = self._upper_sums.get(name, 0.0) + value
         self._upper_count += 1
@@ -317,6 +348,7 @@ class LowerObjective(nn.Module):
         self.orthogonality = orthogonality
 
     def forward(self, inputs: dict[str, Tensor], regularised: bool) -> Tensor:
+        """The scalar loss of one batch."""
         logits = self.model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         loss = loss_of(logits, inputs["labels"], self.kind)
         if regularised and self.weight:

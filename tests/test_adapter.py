@@ -112,7 +112,9 @@ print(json.dumps([adapted.tolist(), merged.tolist()]))
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "bidora"])
-@pytest.mark.parametrize(("fixture", "pooling"), [("tiny_bert", "mean"), ("tiny_roberta", "first"), ("tiny_esm", "mean")])
+@pytest.mark.parametrize(
+    ("fixture", "pooling"), [("tiny_bert", "mean"), ("tiny_roberta", "first"), ("tiny_esm", "mean")]
+)
 def test_plain_peft_loads_merges_and_predicts_the_same(
     method: str, fixture: str, pooling: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -127,7 +129,12 @@ def test_plain_peft_loads_merges_and_predicts_the_same(
     with torch.no_grad():
         expected = model(IDS, MASK)
     save_adapter(
-        model, tmp_path, AutoTokenizer.from_pretrained(folder), labels=("a", "b", "c"), kind="classification", scale=None
+        model,
+        tmp_path,
+        AutoTokenizer.from_pretrained(folder),
+        labels=("a", "b", "c"),
+        kind="classification",
+        scale=None,
     )
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PLAIN, str(folder), str(tmp_path), pooling],

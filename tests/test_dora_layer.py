@@ -71,7 +71,9 @@ def test_gradcheck_of_the_fused_function() -> None:
     for attached in (True, False):
         if attached:  # finite differences see the norm move, so they know the attached gradient only
             assert torch.autograd.gradcheck(lambda *t: MergedLinear.apply(*t, 0.7, True), tuple(tensors.values()))
-    detached = torch.autograd.grad(MergedLinear.apply(*tensors.values(), 0.7, False).square().sum(), tensors["lora_A"])[0]
+    detached = torch.autograd.grad(MergedLinear.apply(*tensors.values(), 0.7, False).square().sum(), tensors["lora_A"])[
+        0
+    ]
     plain = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     plain["lora_A"].requires_grad_()
     merged = merge(plain["weight"], plain["lora_A"], plain["lora_B"], plain["magnitude"], 0.7, attached=False)
@@ -127,7 +129,7 @@ def test_bfloat16_autocast_is_near_float32() -> None:
     model = peft_model().float()
     use_dora_linear(model, norm_attached=True, fused=True)
     x = X.float()
-    y, gradients = output_and_gradients(model, x)
+    y, _ = output_and_gradients(model, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low = model(x)
     assert low.dtype is torch.bfloat16

@@ -15,7 +15,9 @@ def test_functions_are_functions_also_after_their_modules_were_imported(first: s
     lines = [first, "import bidora"]
     for name in FUNCTIONS:
         lines += [f"from bidora import {name}", f"assert type({name}).__name__ == 'function', ({name!r}, {name})"]
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

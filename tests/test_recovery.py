@@ -43,7 +43,9 @@ def config_of(model: Path, table: Path) -> RunConfig:
 def outcome(run: Run) -> dict[str, Any]:
     """Everything that must be equal: weights, scores, costs but time, dynamics, metrics but time."""
     metrics = run.metrics().drop(columns=["seconds"])
-    cost = {name: run.result["cost"][name] for name in ("gradient_evaluations", "examples_seen", "trainable_parameters")}
+    cost = {
+        name: run.result["cost"][name] for name in ("gradient_evaluations", "examples_seen", "trainable_parameters")
+    }
     return {
         "weights": load_file(run.adapter_dir / "adapter_model.safetensors"),
         "head": load_file(run.adapter_dir / "head.safetensors"),
@@ -117,7 +119,9 @@ def test_killed_at_ten_random_moments(tiny_bert: Path, table: Path, tmp_path: Pa
     assert_equal(outcome(run), untouched)
 
 
-def test_a_stop_is_granted_after_the_step_and_resumed(tiny_bert: Path, table: Path, tmp_path: Path, untouched: dict[str, Any]) -> None:
+def test_a_stop_is_granted_after_the_step_and_resumed(
+    tiny_bert: Path, table: Path, tmp_path: Path, untouched: dict[str, Any]
+) -> None:
     run = Run.create(config_of(tiny_bert, table), tmp_path)
 
     def progress(text: str, done: float, total: float) -> None:
@@ -133,7 +137,9 @@ def test_a_stop_is_granted_after_the_step_and_resumed(tiny_bert: Path, table: Pa
     assert found["scores"] == untouched["scores"]
 
 
-def test_a_checkpoint_that_was_cut_off_does_not_count(tiny_bert: Path, table: Path, tmp_path: Path, untouched: dict[str, Any]) -> None:
+def test_a_checkpoint_that_was_cut_off_does_not_count(
+    tiny_bert: Path, table: Path, tmp_path: Path, untouched: dict[str, Any]
+) -> None:
     run = Run.create(config_of(tiny_bert, table), tmp_path)
     train(run, progress=lambda text, done, total: run.request_stop() if done == 13 else None)
     newest = max((run.checkpoints_dir / "search").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))

@@ -22,7 +22,15 @@ from bidora.weights import dynamics_of
 
 def run_of(root: Path, model: Path, table: Path, **settings: Any) -> Run:
     values: dict[str, Any] = dict(
-        task="csv", data=str(table), model=str(model), method="bidora", rank=2, steps=12, batch_size=8, learning_rate=1e-2, threads=1
+        task="csv",
+        data=str(table),
+        model=str(model),
+        method="bidora",
+        rank=2,
+        steps=12,
+        batch_size=8,
+        learning_rate=1e-2,
+        threads=1,
     )
     return Run.create(RunConfig(**{**values, **settings}), root)
 
@@ -48,7 +56,13 @@ def test_every_method_leaves_a_whole_run_folder(method: str, tiny_bert: Path, ta
     assert metrics["test_accuracy"].notna().sum() == 4 * len(phases)
     if method == "bidora":
         assert result["n_lower"] + result["n_upper"] == result["n_train"]
-        assert metrics.loc[metrics["phase"] == "search", ["upper_loss", "direct_norm", "implicit_norm"]].notna().sum().min() == 12
+        assert (
+            metrics.loc[metrics["phase"] == "search", ["upper_loss", "direct_norm", "implicit_norm"]]
+            .notna()
+            .sum()
+            .min()
+            == 12
+        )
         assert "accuracy" in result["after_search"]
     dynamics = run.dynamics()
     assert set(dynamics["module"]) == {"query", "value"} and set(dynamics["layer"]) == {0, 1}
@@ -59,7 +73,9 @@ def test_every_method_leaves_a_whole_run_folder(method: str, tiny_bert: Path, ta
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "bidora"])
-def test_recorder_and_analysis_of_the_saved_adapter_agree(method: str, tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+def test_recorder_and_analysis_of_the_saved_adapter_agree(
+    method: str, tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
     run = run_of(tmp_path, tiny_bert, table, method=method)
     train(run)
     dynamics = run.dynamics()
@@ -78,13 +94,19 @@ def test_training_learns_what_can_be_learnt(tiny_bert: Path, table: Path, tmp_pa
     assert result["train_scores"]["accuracy"] > 0.8 > 0.6 > result["baseline"]["accuracy"]
 
 
-def test_retraining_keeps_m_and_starts_again_from_the_initial_values(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+def test_retraining_keeps_m_and_starts_again_from_the_initial_values(
+    tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
     """Defect 9: an implementation without retraining from the initial values."""
     ends = {}
     for retrain in ("restart", "continue", "none"):
-        run = run_of(tmp_path, tiny_bert, table, retrain=retrain, retrain_steps=1, learning_rate=1e-2, warmup_fraction=0.0)
+        run = run_of(
+            tmp_path, tiny_bert, table, retrain=retrain, retrain_steps=1, learning_rate=1e-2, warmup_fraction=0.0
+        )
         train(run)
-        ends[retrain] = {path.parent.parent.name: load_file(path) for path in run.checkpoints_dir.glob("*/end/trainable.safetensors")}
+        ends[retrain] = {
+            path.parent.parent.name: load_file(path) for path in run.checkpoints_dir.glob("*/end/trainable.safetensors")
+        }
     assert ends["none"].keys() == {"search"}
     for retrain in ("restart", "continue"):
         search, after = ends[retrain]["search"], ends[retrain]["retrain"]
@@ -98,7 +120,9 @@ def test_retraining_keeps_m_and_starts_again_from_the_initial_values(tiny_bert: 
         assert (ends["continue"]["retrain"][name] - ends["continue"]["search"][name]).abs().max() <= 0.0101
 
 
-def test_equal_settings_end_with_equal_bits_and_another_seed_does_not(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+def test_equal_settings_end_with_equal_bits_and_another_seed_does_not(
+    tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
     weights = []
     for seed in (0, 0, 1):
         run = run_of(tmp_path, tiny_bert, table, seed=seed, dropout=0.1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import WORDS
 from torch import Tensor
 from torch.func import functional_call
 from transformers import AutoTokenizer
@@ -20,7 +21,6 @@ from bidora.encoding import EncodedSplit, PaddingCollator
 from bidora.phases import Phase, training_arguments
 from bidora.tasks.splits import Split
 from bidora.trainer import BiLevelTrainer, LevelTrainer, LowerObjective, initial_magnitudes
-from tiny import WORDS
 
 
 def split(count: int, seed: int) -> Split:
@@ -30,7 +30,14 @@ def split(count: int, seed: int) -> Split:
 
 
 def trainer_of(folder: Path, out: Path, *, upper: bool = True, **settings: Any) -> LevelTrainer:
-    settings = {"method": "bidora" if upper else "dora", "rank": 2, "steps": 4, "batch_size": 6, "regularizer": 1e-2, **settings}
+    settings = {
+        "method": "bidora" if upper else "dora",
+        "rank": 2,
+        "steps": 4,
+        "batch_size": 6,
+        "regularizer": 1e-2,
+        **settings,
+    }
     config = RunConfig(warmup_fraction=0.0, **settings)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(0)
@@ -64,7 +71,6 @@ def lower_batch(trainer: LevelTrainer) -> dict[str, Tensor]:
     return next(iter(trainer.get_train_dataloader()))
 
 
-
 def test_an_upper_step_moves_m_only_and_a_lower_step_the_rest(tiny_bert: Path, tmp_path: Path) -> None:
     trainer = trainer_of(tiny_bert, tmp_path)
     trainer.create_optimizer_and_scheduler(4)
@@ -83,7 +89,11 @@ def test_an_upper_step_moves_m_only_and_a_lower_step_the_rest(tiny_bert: Path, t
 def test_backbone_is_bit_identical_after_training(tiny_bert: Path, tmp_path: Path) -> None:
     """Defect 2: the official script never freezes the backbone."""
     trainer = trainer_of(tiny_bert, tmp_path)
-    frozen = {name: tensor for name, tensor in values(trainer.model).items() if name not in trainer.direction and MAGNITUDE not in name}
+    frozen = {
+        name: tensor
+        for name, tensor in values(trainer.model).items()
+        if name not in trainer.direction and MAGNITUDE not in name
+    }
     trainer.train()
     now = values(trainer.model)
     assert len(frozen) > 20
@@ -92,9 +102,13 @@ def test_backbone_is_bit_identical_after_training(tiny_bert: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("mixed", ["one-sided", "central", "exact"])
 @pytest.mark.parametrize("scale", ["0", "lr", "0.5", "adam"])
-def test_hypergradient_equals_a_finite_difference_of_the_whole_step(tiny_bert: Path, tmp_path: Path, scale: str, mixed: str) -> None:
+def test_hypergradient_equals_a_finite_difference_of_the_whole_step(
+    tiny_bert: Path, tmp_path: Path, scale: str, mixed: str
+) -> None:
     """What the trainer moves m along is the slope of m ↦ L_val(V − s(∇L_tr(V, m) + γ∇R), m), in float64."""
-    trainer = trainer_of(tiny_bert, tmp_path, unroll_scale=scale, mixed_product=mixed, max_gradient_norm=0.3, kernel="peft")
+    trainer = trainer_of(
+        tiny_bert, tmp_path, unroll_scale=scale, mixed_product=mixed, max_gradient_norm=0.3, kernel="peft"
+    )
     trainer.model.double()
     trainer.lower_objective.orthogonality.grams = [
         layer.get_base_layer().weight.detach() @ layer.get_base_layer().weight.detach().t()
@@ -104,7 +118,11 @@ def test_hypergradient_equals_a_finite_difference_of_the_whole_step(tiny_bert: P
     for parameter in trainer.direction.values():  # a warmed optimiser, so that Adam's step is smooth in its gradient
         noise = torch.Generator().manual_seed(parameter.numel())
         average = 1e-2 * torch.randn(parameter.shape, generator=noise, dtype=torch.float64)
-        trainer.optimizer.state[parameter] = {"step": torch.tensor(9.0), "exp_avg": average, "exp_avg_sq": average.square() + 1e-4}
+        trainer.optimizer.state[parameter] = {
+            "step": torch.tensor(9.0),
+            "exp_avg": average,
+            "exp_avg_sq": average.square() + 1e-4,
+        }
     batch = lower_batch(trainer)
     upper = trainer._upper_inputs(0)
     V = {name: p.detach().clone() for name, p in trainer.direction.items()}
@@ -127,7 +145,9 @@ def test_hypergradient_equals_a_finite_difference_of_the_whole_step(tiny_bert: P
             size = trainer._get_learning_rate() if scale == "lr" else float(scale)
             after = {name: tensor - size * slopes[name] for name, tensor in V.items()}
         with torch.no_grad():
-            return functional_call(objective, {f"model.{n}": t for n, t in {**after, **moved}.items()}, (upper, False)).item()
+            return functional_call(
+                objective, {f"model.{n}": t for n, t in {**after, **moved}.items()}, (upper, False)
+            ).item()
 
     towards = {name: slope / slope.norm() for name, slope in found.items()}
     expected = (whole(1e-4, towards) - whole(-1e-4, towards)) / 2e-4
@@ -147,7 +167,15 @@ def test_dropout_masks_are_shared_by_the_passes_of_one_difference(tiny_bert: Pat
     """Defect 4: with other masks the difference measures dropout, not curvature."""
     found = {}
     for mixed in ("exact", "one-sided"):
-        trainer = trainer_of(tiny_bert, tmp_path / mixed, unroll_scale="1", mixed_product=mixed, dropout=0.1, backbone_dropout=0.1, kernel="peft")
+        trainer = trainer_of(
+            tiny_bert,
+            tmp_path / mixed,
+            unroll_scale="1",
+            mixed_product=mixed,
+            dropout=0.1,
+            backbone_dropout=0.1,
+            kernel="peft",
+        )
         trainer.create_optimizer_and_scheduler(4)
         torch.manual_seed(7)
         trainer.training_step(trainer.model, lower_batch(trainer))
@@ -187,7 +215,10 @@ def test_upper_numbers_are_merged_into_trainers_own_log_line(tiny_bert: Path, tm
     trainer.train()
     lines = [line for line in trainer.state.log_history if "loss" in line]
     assert len(lines) == 4
-    assert all({"upper_loss", "direct_norm", "implicit_norm", "learning_rate", "upper_learning_rate"} <= line.keys() for line in lines)
+    assert all(
+        {"upper_loss", "direct_norm", "implicit_norm", "learning_rate", "upper_learning_rate"} <= line.keys()
+        for line in lines
+    )
 
 
 def test_objective_without_regulariser_is_the_loss(tiny_bert: Path, tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, EsmConfig, EsmModel, PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+from transformers import (
+    BertConfig,
+    BertModel,
+    EsmConfig,
+    EsmModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
 WORDS = tuple(f"word{i}" for i in range(40))
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
@@ -19,7 +27,9 @@ def tokenizer_of(words: tuple[str, ...], *, letters: bool = False) -> PreTrained
     vocabulary = {word: i for i, word in enumerate(("[PAD]", "[UNK]", "[CLS]", "[SEP]", *words))}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Split("", "isolated") if letters else pre_tokenizers.Whitespace()
-    inner.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    inner.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
@@ -28,12 +38,16 @@ def tokenizer_of(words: tuple[str, ...], *, letters: bool = False) -> PreTrained
 def save_tiny_model(folder: Path, family: str = "bert") -> Path:
     """Write a random two-layer encoder with its tokenizer: bert, roberta or esm."""
     torch.manual_seed(0)
-    shape = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=40, max_position_embeddings=80)
+    shape = dict(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=40, max_position_embeddings=80
+    )
     size = 4 + (len(AMINO_ACIDS) if family == "esm" else len(WORDS))
     if family == "bert":
         model = BertModel(BertConfig(vocab_size=size, **shape), add_pooling_layer=False)
     elif family == "roberta":
-        model = RobertaForMaskedLM(RobertaConfig(vocab_size=size, pad_token_id=0, bos_token_id=2, eos_token_id=3, **shape))
+        model = RobertaForMaskedLM(
+            RobertaConfig(vocab_size=size, pad_token_id=0, bos_token_id=2, eos_token_id=3, **shape)
+        )
     else:
         config = EsmConfig(vocab_size=size, pad_token_id=0, mask_token_id=1, position_embedding_type="rotary", **shape)
         model = EsmModel(config, add_pooling_layer=False)
@@ -53,6 +67,9 @@ def write_table(path: Path, *, rows: int = 120, classes: int = 2, seed: int = 0)
             label = row % classes
             own = WORDS[label * 4 : label * 4 + 4]
             length = generator.randint(3, 12)
-            words = [generator.choice(own) if generator.random() < 0.4 else generator.choice(WORDS[20:]) for _ in range(length)]
+            words = [
+                generator.choice(own) if generator.random() < 0.4 else generator.choice(WORDS[20:])
+                for _ in range(length)
+            ]
             writer.writerow([" ".join([*words, f"word{10 + row % 10}"]), f"class{label}"])
     return path
