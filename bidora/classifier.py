@@ -115,7 +115,7 @@ def build_classifier(folder: str, config: RunConfig, *, outputs: int, attention:
     if pooling == "mean" and settings.model_type in WITH_POOLER:
         options["add_pooling_layer"] = False
     try:
-        with _quiet():
+        with quiet_transformers():
             backbone = loader.from_pretrained(
                 folder, config=settings, use_safetensors=True, dtype=torch.float32, **options
             )
@@ -134,8 +134,8 @@ def build_classifier(folder: str, config: RunConfig, *, outputs: int, attention:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting, at every start, that the new head is new."""
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers from reporting what is no news here: that the new head is new, how files are ordered."""
     before = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

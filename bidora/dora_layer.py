@@ -117,7 +117,7 @@ class MergedLinear(torch.autograd.Function):
             if need_B:
                 # the transposed product is six times faster on CPUs: the long sum runs over rows in memory order
                 transposed = product(flat, lora_A.to(flat.dtype)).t() @ g
-                grad_B = transposed.t().to(lora_B.dtype, memory_format=torch.contiguous_format)
+                grad_B = transposed.t().to(lora_B.dtype).contiguous()
                 grad_B.mul_((ctx.scale * magnitude / norm).unsqueeze(1))
             if ctx.attached:
                 pull = (grad_m * (-ctx.scale) / norm).unsqueeze(1)

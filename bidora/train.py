@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, set_seed
 
 from bidora.adapter import adapt, split_parameters
-from bidora.classifier import Classifier, build_classifier
+from bidora.classifier import Classifier, build_classifier, quiet_transformers
 from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
 from bidora.encoding import EncodedSplit, PaddingCollator, TargetScale
 from bidora.evaluation import Evaluation, evaluate
@@ -51,7 +51,7 @@ def train(run: Run, *, progress: Progress | None = None) -> dict[str, Any]:
     Raises:
         LabError: something that the user can solve (settings, data, model, diverged loss); the run is marked as failed.
     """
-    with working_on(run):
+    with working_on(run), quiet_transformers():
         result = _Training(run, progress).go()
         run.update_status(state="finished" if result else "stopped", eta_seconds=None, exit_code=0)
     return result

@@ -7,6 +7,7 @@ step is due, the magnitude first moves along its hypergradient through that very
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from bidora.hypergradient import (
     hypergradient,
     lower_gradient,
 )
+from bidora.hypergradient.parameters import inner, norm
 from bidora.order import FixedOrder, training_order
 from bidora.orthogonality import Orthogonality
 from bidora.runs import write_json
@@ -170,6 +172,7 @@ class BiLevelTrainer(LevelTrainer):
             self.model, self.kind, self.config.regularizer, Orthogonality(layers, twice=exact)
         )
         self.last_hypergradient: Hypergradient | None = None
+        self._upper_notes: list[Tensor] = []
         self._upper_sums: dict[str, float] = {}
         self._upper_count = 0
         self._prepare_upper(upper_dataset)
@@ -276,7 +279,8 @@ class BiLevelTrainer(LevelTrainer):
 
         def loss(direction: Parameters, magnitude: Parameters) -> Tensor:
             tensors = {f"model.{name}": tensor for level in (direction, magnitude) for name, tensor in level.items()}
-            return functional_call(self.lower_objective, tensors, (inputs, regularised))
+            # nothing that is trained is tied: looking for ties takes longer than the call itself
+            return functional_call(self.lower_objective, tensors, (inputs, regularised), tie_weights=False)
 
         return loss
 
@@ -294,19 +298,25 @@ class BiLevelTrainer(LevelTrainer):
     # -- logs and checkpoints -----------------------------------------------------------------------------------
 
     def _note_upper(self, found: Hypergradient) -> None:
-        norms = found.norms()
-        values = {
-            "upper_loss": float(found.upper_loss),
-            "direct_norm": norms.direct,
-            "implicit_norm": norms.implicit,
-            "cosine": norms.cosine,
-        }
-        for name, value in values.items():
-            self._upper_sums[name] = self._upper_sums.get(name, 0.0) + value
-        self._upper_count += 1
+        """Keep the sizes of both parts on the device: reading them now would wait for it in every step."""
+        sizes = (norm(found.direct), norm(found.implicit), inner(found.direct, found.implicit), found.upper_loss)
+        self._upper_notes.append(torch.stack(sizes))
+
+    def _read_upper_notes(self) -> None:
+        """Add what was kept since the last reading to the sums."""
+        if not self._upper_notes:
+            return
+        for direct, implicit, product, loss in torch.stack(self._upper_notes).tolist():
+            cosine = product / (direct * implicit) if direct * implicit else math.nan
+            values = {"upper_loss": loss, "direct_norm": direct, "implicit_norm": implicit, "cosine": cosine}
+            for name, value in values.items():
+                self._upper_sums[name] = self._upper_sums.get(name, 0.0) + value
+        self._upper_count += len(self._upper_notes)
+        self._upper_notes = []
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Merge the upper level's means since the last line into Trainer's own line."""
+        self._read_upper_notes()
         if "loss" in logs and self._upper_count:
             logs.update({name: total / self._upper_count for name, total in self._upper_sums.items()})
             logs["upper_learning_rate"] = self.upper_scheduler.get_last_lr()[0]
@@ -315,6 +325,7 @@ class BiLevelTrainer(LevelTrainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
+        self._read_upper_notes()
         if self.args.should_save:
             state = {
                 "optimizer": self.upper_optimizer.state_dict(),
