@@ -238,7 +238,7 @@ class RunConfig:
         0, group="running", help="steps between test scores on the way; 0: four times a phase", minimum=0
     )
     evaluation_examples: int = setting(
-        0, group="running", help="test examples for scores on the way (the final score uses all); 0: 256", minimum=0
+        0, group="running", help="test examples for scores on the way (the final score uses all); 0: 128", minimum=0
     )
     record_every: int = setting(
         0, group="running", help="steps between records of the weights; 0: about 40 a phase", minimum=0
