@@ -5,6 +5,7 @@ TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+APP_ARGS ?=
 TORCH_INDEX_URL ?=
 
 PY := $(VENV)/bin/python
@@ -13,9 +14,10 @@ PINNED := $(PIP) install -qq -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo bench lint setup clean
+.PHONY: help app test demo bench lint setup clean
 
 help:
+	@echo "make app     the lab in the browser, at http://127.0.0.1:8501            (APP_ARGS='--server.port 9000')"
 	@echo "make test    all tests, in $(TEST_WORKERS) processes            (PYTEST_ARGS='-m \"not slow\"' for a short round)"
 	@echo "make demo    fetches real weights and data, trains LoRA, DoRA and BiDoRA on two tasks, prints tables"
 	@echo "make bench   speed and memory against PEFT and Betty    (BENCH_ARGS=...)"
@@ -43,8 +45,13 @@ $(VENV)/.base: $(VENV)/.torch
 
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing what the tests need"
-	@$(PINNED) -e ".[test,bench]"
+	@$(PINNED) -e ".[app,test,bench]"
 	@$(INSTALL_BETTY)
+	@touch $@
+
+$(VENV)/.app: $(VENV)/.base
+	@echo "installing what the app needs"
+	@$(PINNED) -e ".[app]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -66,6 +73,10 @@ setup: $(VENV)/.base
 
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+app: $(VENV)/.app
+	@echo "opening the lab: http://127.0.0.1:8501 (Ctrl-C here closes it; runs go on)"
+	@$(PY) -m streamlit run app/main.py $(APP_ARGS)
 
 demo: $(VENV)/.base
 	@$(PY) -m bidora demo $(DEMO_ARGS)

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.report import now, save, saved, text_of
 from benchmarks.settings import Part, Settings
+from benchmarks.workloads import SIZES
 
 PARTS = ("accuracy", "steps", "layer", "recorder", "loading", "startup")
 """Modules with a function `run(settings) -> Part`, in the order in which they run."""
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     output = options.output or (None if options.quick else RESULTS / f"{device.type}.json")
     _be_quiet()
     with tempfile.TemporaryDirectory() as scratch:
-        settings = Settings(device, options.quick, Path(scratch), rounds=options.rounds)
+        settings = Settings(device, options.quick, Path(scratch), rounds=options.rounds, sizes=tuple(options.sizes))
         parts = measured(settings, options.only or list(PARTS), earlier=output)
     if output is not None:
         save(
@@ -91,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=0, help="timings of each contestant (default: 9 for steps)")
+    parser.add_argument(
+        "--sizes", nargs="+", default=[], choices=[str(size) for size in SIZES], metavar="SIZE",
+        help="steps and accuracy only: some of " + ", ".join(f"'{size}'" for size in SIZES),
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")
     parser.add_argument(
         "--output", type=Path, help="where to write (default: benchmarks/results/<device>.json; quick: nowhere)"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.contestants import BY_NAME, VARIANTS, Contestant
-from benchmarks.settings import Part, Settings
+from benchmarks.settings import Part, Progress, Settings
 from benchmarks.workloads import (
     QUICK_SIZES,
     SIZES,
@@ -48,7 +48,10 @@ def run(settings: Settings) -> Part:
     """Compare all variants on all sizes."""
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
-    for size in QUICK_SIZES if settings.quick else SIZES:
+    sizes = settings.sizes_of(SIZES, QUICK_SIZES)
+    progress = Progress("accuracy", len(sizes))
+    for size in sizes:
+        progress.next(str(size))
         encoder = encoder_of(size.model, settings)
         notes.append(encoder.note)
         rows += _rows(encoder, size, settings)

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.betty_engine import betty_available, betty_iteration
 from benchmarks.contestants import BETTY, BY_NAME, FIRST_TOKEN, MEAN, REFERENCE, groups_of
-from benchmarks.settings import Part, Settings
+from benchmarks.settings import Part, Progress, Settings
 from benchmarks.timing import Timing, interleaved, wait_for
 from benchmarks.workloads import (
     QUICK_SIZES,
@@ -42,11 +42,13 @@ COLUMNS = {
 def run(settings: Settings) -> Part:
     """Time all contestants on all sizes."""
     rows, notes = [], []
-    for size in QUICK_SIZES if settings.quick else SIZES:
+    sizes = settings.sizes_of(SIZES, QUICK_SIZES)
+    progress = Progress("steps", len(sizes) * sum(len(groups_of(_there(names), TOGETHER)) for _, names in _POOLINGS))
+    for size in sizes:
         encoder = encoder_of(size.model, settings)
         notes.append(encoder.note)
-        for pooling, names in (("first", FIRST_TOKEN), ("mean", MEAN)):
-            rows += _rows(encoder, size, pooling, names, settings)
+        for pooling, names in _POOLINGS:
+            rows += _rows(encoder, size, pooling, _there(names), settings, progress)
     if not betty_available():
         notes.append("Betty (betty-ml 0.1.1) is not installed: left out")
     notes.append(
@@ -67,13 +69,12 @@ def run(settings: Settings) -> Part:
 
 
 def _rows(
-    encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], settings: Settings
+    encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], settings: Settings, progress: Progress
 ) -> list[dict[str, Any]]:
     """One row for each contestant; the reference's own row comes from the first group."""
-    if not betty_available():
-        names = tuple(name for name in names if name != BETTY)
     rows: dict[str, dict[str, Any]] = {}
     for group in groups_of(names, TOGETHER):
+        progress.next(f"{size}, head reads {_READS[pooling]}, {len(group)} contestants")
         iterations = {name: _iteration(name, encoder, size, pooling, settings) for name in group}
         lower_steps = {name: getattr(each, "lower_steps", 1) for name, each in iterations.items()}
         memory = {name: _peak_memory(each, settings) for name, each in iterations.items()}
@@ -96,6 +97,12 @@ def _rows(
     return [rows[name] for name in names]
 
 
+def _there(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names without Betty where it is not installed."""
+    return names if betty_available() else tuple(name for name in names if name != BETTY)
+
+
+_POOLINGS = (("first", FIRST_TOKEN), ("mean", MEAN))
 _READS = {"first": "the first token", "mean": "the mean over tokens"}
 
 

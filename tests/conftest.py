@@ -45,3 +45,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny import write_table
 
     return write_table(tmp_path_factory.mktemp("data") / "table.csv")
+
+
+@pytest.fixture()
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The lab on an empty folder of runs ($BIDORA_RUNS) and without recordings; `app.switch_page("views/runs.py").run()`."""
+    pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("BIDORA_RECORDINGS", str(tmp_path / "recordings"))
+    return AppTest.from_file(str(Path(__file__).resolve().parents[1] / "app" / "main.py"), default_timeout=30)

@@ -16,7 +16,7 @@ FLOORS = {
     4: "cli __main__",
     3: "train",
     2: "trainer recorder figures evaluation phases result",
-    1: "adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch working lessons encoding",
+    1: "adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch working lessons encoding recordings",
     0: "config runs errors decomposition statistics hypergradient orthogonality cost order provenance",
 }
 """Floor → the modules on it (first name below bidora). A new module needs a floor."""
@@ -24,7 +24,7 @@ FLOORS = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
 NO_TORCH = (
-    *("config", "runs", "errors", "statistics", "launch", "working", "analysis", "figures", "cli", "tasks", "metrics"),
+    *("config", "runs", "errors", "statistics", "launch", "recordings", "working", "analysis", "figures", "cli", "tasks", "metrics"),
     "models",
 )
 """Neither these nor what they import at module level may import torch; a function of theirs may, when it is called."""

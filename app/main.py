@@ -1,0 +1,17 @@
+"""Navigation of the lab, and nothing else: `streamlit run app/main.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+if str(HOME) not in sys.path:  # streamlit puts app/ there, not the project's folder
+    sys.path.insert(0, str(HOME))
+
+import streamlit as st  # noqa: E402
+
+from app.page import VIEWS, page_of  # noqa: E402
+
+st.set_page_config(page_title="BiDoRA Lab", page_icon=":material/compare_arrows:", layout="wide")
+st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()}).run()

@@ -1,0 +1,100 @@
+"""What all views share: the list of views, where runs are, links between views, and how an error is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+from bidora.errors import LabError
+from bidora.recordings import recordings
+from bidora.runs import Run, find_run, list_runs, runs_root
+
+
+class View(NamedTuple):
+    """One page: its file in app/views and its address, its title and its icon."""
+
+    name: str
+    title: str
+    icon: str
+
+
+START = View("start", "Start", "home")
+VIEWS: dict[str, tuple[View, ...]] = {
+    "": (START,),
+    "Learn": (View("decompose", "Decompose", "north_east"), View("two_levels", "Two levels", "stacks")),
+    "Lab": (
+        View("new_run", "New run", "play_arrow"),
+        View("runs", "Runs", "list"),
+        View("compare", "Compare", "balance"),
+        View("analyse", "Analyse an adapter", "query_stats"),
+    ),
+    "Teach": (View("classroom", "Classroom", "school"),),
+    "Help": (View("glossary", "Glossary", "menu_book"),),
+}
+"""Section → its views, in the order of the menu."""
+
+_BY_NAME = {view.name: view for views in VIEWS.values() for view in views}
+
+
+def page_of(view: View) -> st.Page:
+    """The page of a view; its address is its name."""
+    file = Path(__file__).parent / "views" / f"{view.name}.py"
+    icon = f":material/{view.icon}:"
+    return st.Page(file, title=view.title, icon=icon, url_path=view.name, default=view == START)
+
+
+def link(name: str, label: str, *, icon: str = "", **query: str) -> None:
+    """A link to a view, with a query string: link("runs", "Open", run="20260101-120000-abcd")."""
+    st.page_link(page_of(_BY_NAME[name]), label=label, icon=icon or None, query_params=query or None)
+
+
+def go(name: str, **query: str) -> None:
+    """Switch to a view at once, with a query string."""
+    st.switch_page(page_of(_BY_NAME[name]), query_params=query or None)
+
+
+def root() -> Path:
+    """Where runs are kept."""
+    return runs_root()
+
+
+def theme() -> str:
+    """"light" or "dark", as the visitor's page is; figures take it as their template."""
+    return st.context.theme.type or "light"
+
+
+def all_runs() -> list[Run]:
+    """The visitor's own runs, newest first, then the recordings that come with the lab."""
+    return [*list_runs(root()), *recordings()]
+
+
+def known_run(name: str) -> Run:
+    """The run or recording of that id, and nothing outside these folders.
+
+    Raises:
+        LabError: there is none.
+    """
+    if "/" in name or "\\" in name or ".." in name:
+        raise LabError(f"{name!r} is no run's id", hint="choose a run from the list", kind="run")
+    for recording in recordings():
+        if recording.id == name:
+            return recording
+    return find_run(name, root())
+
+
+def is_recording(run: Run) -> bool:
+    """Whether a run came with the lab: it may be looked at, not changed."""
+    return "recording" in run.meta
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show a problem that the visitor can solve as a box with the next step, and go on with the page."""
+    try:
+        yield
+    except LabError as error:
+        st.error(f"{error.message}\n\n**What to do:** {error.hint}" if error.hint else error.message)

@@ -1,0 +1,7 @@
+"""Classroom."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+st.title("Classroom")

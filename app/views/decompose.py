@@ -1,0 +1,7 @@
+"""Decompose."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+st.title("Decompose")

@@ -1,0 +1,7 @@
+"""Glossary."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+st.title("Glossary")

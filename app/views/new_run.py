@@ -1,0 +1,7 @@
+"""New run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+st.title("New run")
