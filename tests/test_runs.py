@@ -78,7 +78,7 @@ def test_a_run_without_a_name_is_called_by_task_method_and_seed(tmp_path):
 def test_runs_are_listed_newest_first_and_what_is_no_run_is_passed_over(tmp_path, monkeypatch):
     made = []
     for stamp in ("20260101-000000-aaaa", "20260102-000000-aaaa", "20260101-000000-bbbb"):
-        monkeypatch.setattr(runs, "_new_folder", lambda root, stamp=stamp: _made(root / stamp))
+        monkeypatch.setattr(runs.run, "new_folder", lambda root, stamp=stamp: _made(root / stamp))
         made.append(Run.create(RunConfig(), tmp_path).id)
     (tmp_path / "20260103-000000-aaaa").mkdir()  # no config.json
     broken = tmp_path / "20260104-000000-aaaa"
@@ -134,7 +134,7 @@ def test_a_full_disk_while_a_run_is_made_is_told_and_leaves_no_half_run(tmp_path
     def full(path, value):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "write_json", full)
+    monkeypatch.setattr(runs.run, "write_json", full)
     with pytest.raises(LabError, match="No space left on device"):
         Run.create(RunConfig(), tmp_path)
     assert list_runs(tmp_path) == []

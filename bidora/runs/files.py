@@ -1,0 +1,71 @@
+"""Whole files: a reader sees the old text or the new one; JSON without NaN; tolerant reading."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bidora.errors import LabError
+
+
+def finite(value: Any) -> Any:
+    """JSON-ready copy of a value: NaN and infinities become None, and a mapping that held one gets `bad: true`."""
+    if isinstance(value, Mapping):
+        cleaned = {str(key): finite(each) for key, each in value.items()}
+        if any(isinstance(each, float) and not math.isfinite(each) for each in value.values()):
+            cleaned["bad"] = True
+        return cleaned
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return finite(value.item())
+    return value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole: a reader sees the old text or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(2)}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file whole."""
+    write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
+    """Read a JSON object; with missing_ok, {} where the file is missing or corrupt.
+
+    Raises:
+        LabError: the file is missing or corrupt.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(value, dict):
+            return value
+        problem = "it is not a JSON object"
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    if missing_ok:
+        return {}
+    raise LabError(f"{path} cannot be read: {problem}", hint="restore the file, or delete the run", kind="run")
+
+
+def ends_with_newline(handle: Any) -> bool:
+    """Whether a file, opened for reading bytes, ends with a line feed; it must not be empty."""
+    handle.seek(-1, os.SEEK_END)
+    return bool(handle.read(1) == b"\n")

@@ -1,0 +1,135 @@
+"""Reading a run folder: tolerant of half-written lines, unknown or missing keys, and dead workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bidora.config import RunConfig
+from bidora.errors import LabError
+from bidora.runs.files import read_json
+from bidora.runs.workers import ACTIVE, worker_alive
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class RunFolder:
+    """What can be read of a run; `Run` adds what can be done with it.
+
+    Args:
+        path: the folder; it must hold a config.json.
+
+    Raises:
+        LabError: the folder does not exist or is not a run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "config.json").is_file():
+            raise LabError(
+                f"{self.path} is not a run: it has no config.json",
+                hint="`bidora list` shows the runs there are",
+                kind="run",
+            )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        """The folder's name, which is the run's name in commands and links."""
+        return self.path.name
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings."""
+        return RunConfig.from_dict(read_json(self.path / "config.json"))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Name, tags, note, group, versions, device, hashes of split and data; {} where unreadable."""
+        return read_json(self.path / "meta.json", missing_ok=True)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the worker wrote last, with `state` corrected to `lost` where the worker is dead."""
+        status = read_json(self.path / "status.json", missing_ok=True)
+        status.setdefault("state", "queued")
+        if status["state"] in ACTIVE and not worker_alive(status):
+            status["state"] = "lost"
+        return status
+
+    @property
+    def state(self) -> str:
+        """One of STATES."""
+        return str(self.status["state"])
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The final scores, costs and dynamics (result.json); {} until the run is finished."""
+        return read_json(self.path / "result.json", missing_ok=True)
+
+    @property
+    def adapter_dir(self) -> Path:
+        """Where the trained adapter lies, in PEFT's layout."""
+        return self.path / "adapter"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where checkpoints lie, one folder per phase."""
+        return self.path / "checkpoints"
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl; unreadable ones (half-written, corrupt) are passed over."""
+        try:
+            handle = open(self.path / "metrics.jsonl", encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        with handle:
+            for line in handle:
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(record, dict):
+                    yield record
+
+    def metrics(self) -> pandas.DataFrame:
+        """The metrics as a table, one row a line; empty where there are none."""
+        import pandas
+
+        return pandas.DataFrame(list(self.records()))
+
+    def dynamics(self) -> pandas.DataFrame:
+        """The weight dynamics as a table: step × layer × module; empty where there are none."""
+        import pandas
+
+        parts = []
+        for part in sorted((self.path / "dynamics.parquet").glob("*.parquet")):
+            try:
+                parts.append(pandas.read_parquet(part))
+            except (OSError, ValueError):
+                continue
+        return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
+
+    def predictions(self) -> pandas.DataFrame:
+        """The test predictions as a table; empty where there are none."""
+        import pandas
+
+        path = self.path / "predictions.parquet"
+        return pandas.read_parquet(path) if path.is_file() else pandas.DataFrame()
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The last lines of the worker's output."""
+        try:
+            text = (self.path / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the worker to stop."""
+        return (self.path / "stop").exists()
