@@ -5,49 +5,16 @@ The metadata of each field makes the command-line flag, the app's widget and the
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import hashlib
-import json
-import math
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
+from bidora.config.portable import Portable
+from bidora.config.setting import checked, setting
 from bidora.errors import LabError
-
-SCHEMA_VERSION = 1
-
-
-def setting(
-    default: Any,
-    *,
-    group: str,
-    help: str,
-    symbol: str = "",
-    choices: tuple[str, ...] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
-    open_minimum: bool = False,
-    open_maximum: bool = False,
-) -> Any:
-    """Declare one setting: its default, where it belongs, what it means and which values are allowed."""
-    described = dict(
-        group=group,
-        help=help,
-        symbol=symbol,
-        choices=choices,
-        minimum=minimum,
-        maximum=maximum,
-        open_minimum=open_minimum,
-        open_maximum=open_maximum,
-    )
-    return field(default=default, metadata=described)
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Portable):
     """The settings of one run. Two runs with equal settings on the same machine end with the same bits.
 
     Raises:
@@ -233,7 +200,12 @@ class RunConfig:
         "fast", group="running", help="adapted layer: this project's fused one, or PEFT's own", choices=("fast", "peft")
     )
     gradient_checkpointing: bool = setting(False, group="running", help="recompute activations to save memory")
-    threads: int = setting(0, group="running", help="CPU threads; 0: as many as cores", minimum=0)
+    threads: int = setting(
+        0,
+        group="running",
+        help="CPU threads; 0: all cores, or a run's part of them in a queue that runs several at once (other threads, other last bits)",
+        minimum=0,
+    )
     evaluate_every: int = setting(
         0, group="running", help="steps between test scores on the way; 0: four times a phase", minimum=0
     )
@@ -247,7 +219,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
+            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
         if self.method == "bidora" and self.gradient_accumulation != 1:
             raise LabError(
                 f"gradient_accumulation={self.gradient_accumulation} is not supported by method=bidora (allowed: 1)",
@@ -271,143 +243,8 @@ class RunConfig:
             return 0
         return self.retrain_steps or self.steps
 
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as JSON-ready values, with the schema version."""
-        plain = dataclasses.asdict(self)
-        plain["target_modules"] = list(self.target_modules)
-        return {"schema_version": SCHEMA_VERSION, **plain}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], *, strict: bool = False) -> RunConfig:
-        """Read settings; unknown keys (of a newer version) are ignored unless strict.
-
-        Raises:
-            LabError: a value is not allowed, or, if strict, a name is unknown.
-        """
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(values) - known - {"schema_version"})
-        if strict and unknown:
-            near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
-            raise LabError(
-                f"unknown setting {unknown[0]!r}",
-                hint=f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(known))}",
-            )
-        return cls(**{name: value for name, value in values.items() if name in known})
-
-    def replace(self, **changes: Any) -> RunConfig:
-        """The same settings with some changed."""
-        return dataclasses.replace(self, **changes)
-
-    def digest(self) -> str:
-        """Twelve hex digits that are equal exactly for equal settings."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
-
-    def flags(self) -> list[str]:
-        """The command-line flags that differ from the defaults: `bidora run` with them repeats this run."""
-        words: list[str] = []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if value == each.default and each.name not in ("task", "method", "seed"):
-                continue
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            flag = f"--{each.name.replace('_', '-')}"
-            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # "-x" alone would read as a flag
-        return words
-
 
 def differences(configs: list[RunConfig]) -> dict[str, list[Any]]:
     """The settings in which the given configs differ: name → one value for each."""
     table = {each.name: [getattr(config, each.name) for config in configs] for each in fields(RunConfig)}
     return {name: values for name, values in table.items() if any(value != values[0] for value in values)}
-
-
-def allowed_range(each: dataclasses.Field[Any]) -> str:
-    """The allowed values of a setting in words, e.g. `0 < upper_fraction < 1`."""
-    described = each.metadata
-    if described["choices"]:
-        return "one of " + ", ".join(described["choices"])
-    low, high = described["minimum"], described["maximum"]
-    left = "" if low is None else f"{_number(low)} {'<' if described['open_minimum'] else '<='} "
-    right = "" if high is None else f" {'<' if described['open_maximum'] else '<='} {_number(high)}"
-    return f"{left}{each.name}{right}"
-
-
-def _checked(each: dataclasses.Field[Any], value: Any) -> Any:
-    """The value in its proper type, or a LabError that names value, range and next step."""
-    converted = _converted(each, value)
-    described = each.metadata
-    if described["choices"] and converted not in described["choices"]:
-        near = difflib.get_close_matches(str(converted), described["choices"], n=1)
-        raise LabError(
-            f"{each.name}={converted!r} is not {allowed_range(each)}",
-            hint=f"did you mean {near[0]!r}?" if near else "use one of these",
-        )
-    low, high = described["minimum"], described["maximum"]
-    if low is None and high is None:
-        return converted
-    too_low = low is not None and (converted < low or (described["open_minimum"] and converted == low))
-    too_high = high is not None and (converted > high or (described["open_maximum"] and converted == high))
-    if too_low or too_high or not math.isfinite(converted):
-        raise LabError(
-            f"{each.name}={_number(converted)} is outside {allowed_range(each)} ({described['help']})",
-            hint=f"the default is {_number(each.default)}",
-        )
-    return converted
-
-
-def _number(value: Any) -> str:
-    """Whole numbers in full, others as short as they can be."""
-    return str(value) if isinstance(value, int) else f"{value:.12g}"
-
-
-def _converted(each: dataclasses.Field[Any], value: Any) -> Any:
-    """The value as the type of the field's default; text from the command line is accepted for each type."""
-    wanted: Any = type(each.default)
-    if each.name == "unroll_scale":
-        return _unroll_scale(value)
-    try:
-        if wanted is bool:
-            if isinstance(value, bool):
-                return value
-            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-        if wanted is int:
-            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-                raise ValueError
-            return int(value)
-        if wanted is float:
-            if isinstance(value, bool):
-                raise ValueError
-            return float(value)
-        if wanted is tuple:
-            names = value.split(",") if isinstance(value, str) else list(value)
-            cleaned = tuple(name.strip() for name in names if str(name).strip())
-            if not cleaned:
-                raise ValueError
-            return cleaned
-        if isinstance(value, os.PathLike):  # data=Path("peptides.csv")
-            return os.fspath(value)
-        if not isinstance(value, str):
-            raise ValueError
-        return value
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
-        word = {bool: "true or false", int: "a whole number", float: "a number", tuple: "names with commas between"}
-        raise LabError(
-            f"{each.name}={value!r} is not {word.get(wanted, 'text')} ({each.metadata['help']})",
-            hint=f"the default is {each.default!r}",
-        ) from None
-
-
-def _unroll_scale(value: Any) -> str:
-    """ξ as text: 'lr', 'adam' or a number that is at least 0."""
-    if str(value) in ("lr", "adam"):
-        return str(value)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise LabError(
-            f"unroll_scale={value!r} is not 0, lr, adam or a number above 0",
-            hint="use 0 for the first-order variant, lr for the paper's one-step unroll",
-        )
-    return repr(int(number)) if number.is_integer() else repr(number)

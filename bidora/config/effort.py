@@ -1,0 +1,33 @@
+"""How much work settings ask for, before anything is trained."""
+
+from __future__ import annotations
+
+from bidora.config.run_config import RunConfig
+
+PASSES = {"one-sided": 2, "central": 3, "exact": 2}
+"""Forward-backward passes of one upper step beyond the lower one, where ξ is not 0."""
+
+
+def is_bilevel(config: RunConfig) -> bool:
+    """Whether the magnitude is trained on a level of its own, in a search phase."""
+    return config.method == "bidora"
+
+
+def gradient_evaluations(config: RunConfig) -> int:
+    """How many batches will go forward and backward through the model in all phases; what `cost` counts when it is over.
+
+    >>> [gradient_evaluations(RunConfig(method=method, steps=100)) for method in ("lora", "bidora")]
+    [100, 400]
+    """
+    lower = (config.steps + config.steps_of_retraining) * config.gradient_accumulation
+    if not is_bilevel(config):
+        return lower
+    passes = 1 if config.unroll_scale == "0" else PASSES[config.mixed_product]
+    return lower + config.steps // config.unroll_steps * passes
+
+
+def with_gradient_evaluations(config: RunConfig, wanted: int) -> RunConfig:
+    """The settings with as many steps as come nearest to so many gradient evaluations, phases in proportion."""
+    share = max(1, wanted) / gradient_evaluations(config)
+    retraining = max(1, round(config.retrain_steps * share)) if config.retrain_steps else 0
+    return config.replace(steps=max(1, round(config.steps * share)), retrain_steps=retraining)
