@@ -15,17 +15,19 @@ PACKAGE = ROOT / "bidora"
 FLOORS = {
     4: "cli __main__",
     3: "train",
-    2: "trainer recorder figures evaluation phases result",
-    1: "adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch working lessons encoding recordings",
-    0: "config runs errors decomposition statistics hypergradient orthogonality cost order provenance",
+    2: "final_weights trainer recorder figures evaluation phases result",
+    1: "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch queueing grid presets preview preflight estimate own_data working lessons glossary encoding recordings",
+    0: "config runs errors wording machine weight_files uploads decomposition statistics hypergradient orthogonality cost order provenance",
 }
 """Floor → the modules on it (first name below bidora). A new module needs a floor."""
 
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
 NO_TORCH = (
-    *("config", "runs", "errors", "statistics", "launch", "recordings", "working", "analysis", "figures", "cli", "tasks", "metrics"),
+    *("queueing", "grid", "presets", "preview", "preflight", "estimate", "own_data", "wording"),
+    *("verdict", "remedies", "config", "runs", "errors", "machine", "fetching", "weight_files", "uploads", "sources", "inspection", "statistics", "launch", "recordings", "working", "analysis", "figures", "cli", "tasks", "metrics"),
     "models",
+    *("lessons", "glossary"),
 )
 """Neither these nor what they import at module level may import torch; a function of theirs may, when it is called."""
 

@@ -1,0 +1,186 @@
+"""Entries on losses and scores."""
+
+from __future__ import annotations
+
+from bidora.glossary.entry import Entry
+
+_CURVES = ("Runs, tab Live", "Compare", "Classroom, replay")
+_TABLES = ("Start", "Runs", "Compare")
+_BOTH = ("Start", "Runs", "Compare", "Classroom, replay")
+_TEST = "On the whole test set at the end; on a sample of it on the way. Nothing is chosen by it."
+
+SCORES = (
+    Entry(
+        key="loss",
+        term="Training loss",
+        topic="scores",
+        meaning="What the ordinary or lower level makes smaller: cross-entropy for classes, a mean over labels for several "
+        "labels, the squared error of the standardised target for numbers. BiDoRA's holds γ·R, too.",
+        formula=r"L = -\frac{1}{N}\sum_i \log p(y_i \mid x_i)",
+        unit="nats; squared standardised error for regression",
+        convention="Mean over the batches since the last line; train_loss and test_loss are over a sample, without γ·R.",
+        source=(("", "standard"),),
+        shown=_CURVES,
+        names=("train_loss", "test_loss"),
+    ),
+    Entry(
+        key="upper_loss",
+        term="Upper loss",
+        topic="scores",
+        meaning="The loss on a batch of the upper split, after the unrolled lower step.",
+        formula=r"L_{val}(V', m)",
+        unit="nats; squared standardised error for regression",
+        convention="Mean over the upper steps since the last line.",
+        source=(("darts", "section 2.3"),),
+        shown=_CURVES,
+    ),
+    Entry(
+        key="gradient_norm",
+        term="Gradient norm",
+        topic="scores",
+        meaning="Length of the gradient over all trained parameters of the step, before it is scaled down to "
+        "max_gradient_norm. In a lower step it does not contain m.",
+        formula=r"\lVert \nabla L \rVert_2",
+        unit="loss per weight unit",
+        source=(("", "standard"),),
+        shown=("Runs, tab Live",),
+    ),
+    Entry(
+        key="accuracy",
+        term="Accuracy",
+        topic="scores",
+        meaning="Share of right answers.",
+        formula=r"\frac{\text{right}}{n}",
+        unit="% ; differences in points",
+        convention=_TEST,
+        source=(("", "standard"),),
+        shown=_BOTH,
+    ),
+    Entry(
+        key="macro_f1",
+        term="Macro F1",
+        topic="scores",
+        meaning="Mean of the F1 scores of all classes: a rare class counts as much as a frequent one.",
+        formula=r"\frac{1}{C}\sum_c \frac{2\,TP_c}{2\,TP_c + FP_c + FN_c}",
+        unit="% ; differences in points",
+        convention=f"Over the classes that occur in targets or predictions. {_TEST}",
+        source=(("", "standard"),),
+        shown=_BOTH,
+    ),
+    Entry(
+        key="micro_f1",
+        term="Micro F1",
+        topic="scores",
+        meaning="F1 of all labels of all examples taken together; the primary score where an example can carry several "
+        "labels.",
+        formula=r"\frac{2\sum_c TP_c}{\sum_c (2\,TP_c + FP_c + FN_c)}",
+        unit="% ; differences in points",
+        convention=_TEST,
+        source=(("", "standard"),),
+        shown=_BOTH,
+    ),
+    Entry(
+        key="subset_accuracy",
+        term="Subset accuracy",
+        topic="scores",
+        meaning="Share of examples whose labels are all right, none missing and none invented.",
+        formula=r"\frac{1}{n}\sum_i [\hat Y_i = Y_i]",
+        unit="% ; differences in points",
+        convention=_TEST,
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
+        key="mcc",
+        term="Matthews correlation (MCC)",
+        topic="scores",
+        meaning="Correlation between true and predicted classes; 0 for any constant answer, however frequent its class.",
+        formula=r"\frac{c\,n - \sum_k p_k t_k}{\sqrt{(n^2 - \sum_k p_k^2)(n^2 - \sum_k t_k^2)}}",
+        unit="–, −1 to 1",
+        convention=f"c right answers of n; p_k predicted, t_k true counts of class k (Gorodkin's R_K). {_TEST}",
+        source=(("", "Gorodkin 2004"),),
+        shown=_BOTH,
+    ),
+    Entry(
+        key="spearman",
+        term="Spearman's ρ",
+        topic="scores",
+        meaning="Correlation of ranks: 1 where one quantity always rises with the other, however crooked the line. As a "
+        "score: between predicted and measured values. Beside ΔM against ΔD: between the two changes.",
+        formula=r"\rho = \operatorname{corr}\!\left( \operatorname{rank}(x), \operatorname{rank}(y) \right)",
+        unit="–, −1 to 1",
+        source=(("", "standard"),),
+        shown=("Compare", "Runs", "Analyse an adapter"),
+        names=("dynamics_spearman",),
+    ),
+    Entry(
+        key="pearson",
+        term="Pearson's r",
+        topic="scores",
+        meaning="Linear correlation: how tightly points lie about a straight line, not how steep that line is. As a "
+        "score: between predicted and measured values. Beside ΔM against ΔD: between the two changes.",
+        formula=r"r = \frac{\sum (x-\bar x)(y-\bar y)}{\sqrt{\sum (x-\bar x)^2 \sum (y-\bar y)^2}}"
+        r"= \text{slope} \cdot \frac{\sigma_x}{\sigma_y}",
+        unit="–, −1 to 1",
+        convention="Changing the unit of x or y changes a slope and leaves r as it is.",
+        source=(("", "standard"), ("dora", "reports it for ΔM and ΔD")),
+        shown=("Compare", "Runs", "Analyse an adapter", "Classroom, lesson 4"),
+        names=("dynamics_pearson",),
+    ),
+    Entry(
+        key="rmse",
+        term="Root mean squared error",
+        topic="scores",
+        meaning="Typical error of a predicted number; large errors weigh more. Lower is better.",
+        formula=r"\sqrt{\tfrac{1}{n}\sum_i (\hat y_i - y_i)^2}",
+        unit="the target's unit",
+        convention=_TEST,
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
+        key="mae",
+        term="Mean absolute error",
+        topic="scores",
+        meaning="Mean distance between predicted and measured number. Lower is better.",
+        formula=r"\tfrac{1}{n}\sum_i |\hat y_i - y_i|",
+        unit="the target's unit",
+        convention=_TEST,
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
+        key="baseline",
+        term="Baseline: the constant answer",
+        topic="scores",
+        meaning="What one gets without looking at the input: always the most frequent class of the training data, or its "
+        "mean. A score means little until one has seen this one.",
+        unit="as the score",
+        convention="Learnt from training targets, measured on the test set.",
+        source=(("", "definition of this lab"),),
+        shown=(*_TABLES, "Runs, tab Live"),
+    ),
+    Entry(
+        key="gap",
+        term="Gap between training and test",
+        topic="scores",
+        meaning="How far the training score is ahead of the test score: large where a model learns its examples by heart.",
+        formula=r"\text{score}_{train} - \text{score}_{test}",
+        unit="as the primary score",
+        convention="Primary score, on a sample of each split.",
+        source=(("", "definition of this lab"),),
+        shown=_CURVES,
+        names=("train_scores",),
+    ),
+    Entry(
+        key="primary",
+        term="Primary score",
+        topic="scores",
+        meaning="The one score that stands for a kind of task: accuracy for classes, Spearman's ρ for numbers, micro F1 "
+        "for several labels. Named before the run, so that nobody picks the kindest one afterwards.",
+        convention="kind is classification, regression or multilabel.",
+        source=(("", "definition of this lab"),),
+        shown=_TABLES,
+        names=("kind", "metric"),
+    ),
+)
