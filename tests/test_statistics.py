@@ -54,8 +54,8 @@ def test_the_line_is_scipys():
     table = dynamics()
     fit = fit_dynamics(table)
     line = scipy.stats.linregress(table.delta_d, table.delta_m)
-    assert fit.slope == line.slope
-    assert fit.intercept == line.intercept
+    assert fit.slope == pytest.approx(line.slope, rel=1e-12)
+    assert fit.intercept == pytest.approx(line.intercept, rel=1e-12)
     assert fit.pearson == pytest.approx(line.rvalue, rel=1e-12)
     assert fit.spearman == pytest.approx(scipy.stats.spearmanr(table.delta_d, table.delta_m).statistic, rel=1e-12)
     assert (fit.points, fit.clusters) == (48, 12)
@@ -309,3 +309,31 @@ def test_statistics_imports_no_torch_and_no_scipy_until_needed():
     code = "import sys, bidora.statistics; print([m for m in ('torch', 'scipy', 'pandas') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+def test_the_exact_signed_rank_test_is_scipys_with_and_without_ties(count):
+    draw = np.random.default_rng(count)
+    for values in (draw.normal(size=count), draw.integers(1, 4, size=count) * draw.choice([-1.0, 1.0], size=count)):
+        theirs = scipy.stats.wilcoxon(values, method="auto")
+        ours = wilcoxon(values)
+        assert (ours.statistic, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-12)
+
+
+def test_the_bootstrap_of_one_sample_is_scipys():
+    values = np.random.default_rng(3).normal(size=7)
+    theirs = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=500, method="percentile", rng=np.random.default_rng(5)
+    ).confidence_interval
+    ours = bootstrap_interval(values, resamples=500, seed=5)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+
+
+def test_intervals_and_pairs_do_without_the_slow_import():
+    code = """
+import sys
+from bidora.statistics import mean_interval, paired_difference
+mean_interval([1.0, 2.0, 3.0]), paired_difference([1.0, 2.0, 3.0], [0.5, 1.0, 1.5]).sentence("a", "b")
+assert "scipy.stats" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

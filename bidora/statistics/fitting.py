@@ -142,15 +142,15 @@ def _memberships(points: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _point_estimates(x: Floats, y: Floats) -> dict[str, Any]:
-    from scipy.stats import linregress, pearsonr, spearmanr
-
-    line = linregress(x, y)
+    """As scipy.stats.linregress, pearsonr and spearmanr give them; tests compare."""
+    u, v, once = x - x.mean(), y - y.mean(), np.ones((1, len(x)))
+    slope = float(u @ v / (u @ u))
     varies = np.ptp(y) > 0
     return {
-        "slope": float(line.slope),
-        "intercept": float(line.intercept),
-        "pearson": float(pearsonr(x, y).statistic) if varies else NAN,
-        "spearman": float(spearmanr(x, y).statistic) if varies else NAN,
+        "slope": slope,
+        "intercept": float(y.mean() - slope * x.mean()),
+        "pearson": float(weighted_correlation(x, y, once)[0]) if varies else NAN,
+        "spearman": float(_rank_correlation(x, y, once)[0]) if varies else NAN,
     }
 
 
