@@ -21,6 +21,13 @@ _WORKERS: list[subprocess.Popen[bytes]] = []
 """Children of this process; polled now and then, so that none stays behind as a zombie."""
 
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""What the libraries below torch read at their start. Without it several workers spin for the same cores."""
+
+_OUR_THREADS = "BIDORA_THREADS"
+"""Says that the variables above were set here, and to what."""
+
+
 def launch(
     config: RunConfig,
     root: str | Path | None = None,
@@ -49,8 +56,13 @@ def launch(
     return run
 
 
-def start(run: Run) -> None:
+def start(run: Run, *, threads: int | None = None) -> None:
     """Start the worker of a run that is queued, stopped, failed or lost; where a checkpoint is, it goes on from there.
+
+    Args:
+        run: the run.
+        threads: CPU threads, where the settings leave them open (`threads=0`); 0: all cores; None: as many as it had
+            when it was started before, because the last bits of a result depend on them.
 
     Raises:
         LabError: the run is being worked on, is finished, or no process can be started.
@@ -59,8 +71,10 @@ def start(run: Run) -> None:
         refuse_if_finished(run)
         run.refuse_if_active()
         run.clear_stop()
+        share = run.status.get("threads") if threads is None or _was_begun(run) else threads
+        share = share if isinstance(share, int) and share > 0 and not run.config.threads else 0
         try:
-            worker = _spawn(run)
+            worker = _spawn(run, share)
         except OSError as error:
             raise LabError(
                 f"no worker process can be started for run {run.id}: {error.strerror or error}",
@@ -68,7 +82,7 @@ def start(run: Run) -> None:
                 kind="disk",
             ) from error
         # Written here, not by the worker: one that dies while it is still importing is found as lost, not as queued.
-        run.update_status(state="preparing", error=None, exit_code=None, **worker_identity(worker.pid))
+        run.update_status(state="preparing", error=None, exit_code=None, threads=share, **worker_identity(worker.pid))
     reap()
     _WORKERS.append(worker)
 
@@ -148,7 +162,12 @@ def reap() -> None:
     _WORKERS[:] = [worker for worker in _WORKERS if worker.poll() is None]
 
 
-def _spawn(run: Run) -> subprocess.Popen[bytes]:
+def _was_begun(run: Run) -> bool:
+    """Whether there may be something to go on with, which was computed with a certain number of threads."""
+    return "threads" in run.status and run.checkpoints_dir.is_dir()
+
+
+def _spawn(run: Run, threads: int) -> subprocess.Popen[bytes]:
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -158,18 +177,26 @@ def _spawn(run: Run) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env=_environment(threads),
             close_fds=True,
             **apart,
         )
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, with output unbuffered and this very bidora importable from any folder."""
+def _environment(threads: int = 0) -> dict[str, str]:
+    """This process's environment, with output unbuffered, this very bidora importable from any folder, and threads.
+
+    A number of threads that the user has set holds; one that was set here for another run does not go on to the next.
+    """
     home = str(Path(__file__).resolve().parents[1])
     paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    inherited = os.environ.get(_OUR_THREADS)
+    kept = {name: value for name, value in os.environ.items() if not (name in _THREADS and value == inherited)}
+    kept.pop(_OUR_THREADS, None)
+    ours = {name: str(threads) for name in _THREADS if name not in kept} if threads else {}
     return {
-        **os.environ,
+        **kept,
+        **(ours | {_OUR_THREADS: str(threads)} if ours else {}),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),

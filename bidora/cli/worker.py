@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from bidora.errors import LabError
+from bidora.queueing import start_next
 from bidora.runs import Run
 from bidora.working import working_on
 
@@ -32,6 +33,22 @@ def work_on(run: Run, *, progress: Progress | None = None, say: Callable[[str], 
     Raises:
         LabError: something that the user can solve; it is in the run folder, too, unless another process has the run.
     """
+    try:
+        return _work(run, progress, say)
+    finally:
+        _start_next(run, say)
+
+
+def _start_next(run: Run, say: Callable[[str], None]) -> None:
+    """The place is free: whoever waits in the queue of these runs may begin, whatever became of this one."""
+    try:
+        for each in start_next(run.path.parent):
+            say(f"next in the queue: run {each.id}")
+    except (LabError, OSError) as error:
+        say(f"the queue does not go on: {error}")
+
+
+def _work(run: Run, progress: Progress | None, say: Callable[[str], None]) -> int:
     signals = StopSignals(run, say)
     try:
         # train claims the run once more; here, because importing torch can fail, too.
