@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import number, table
 from bidora.cli.progress import ProgressLine
 from bidora.errors import LabError
-from bidora.runs import find_run
+from bidora.runs import find_run, write_json
+from bidora.uploads import shown
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +25,7 @@ DESCRIPTION = """How far each layer's magnitude (ΔM) and direction (ΔD) moved,
   bidora analyse last                                     the adapter of a run
   bidora analyse my-adapter --base roberta-base           any PEFT adapter folder (LoRA, DoRA, BiDoRA)
   bidora analyse tuned/ --base original/                  any two checkpoints (safetensors)
+  bidora analyse last --json out.json                     both norm axes, table and fit, for other programs
 
 Only safetensors files are read."""
 
@@ -43,16 +46,36 @@ def add_commands(commands: Commands) -> None:
     analyse.add_argument(
         "--axis", default="output", choices=tuple(AXES), help="which units carry a magnitude (default: output)"
     )
+    analyse.add_argument(
+        "--modules", metavar="NAME,NAME", default="", help="only layers whose names end so, such as query,value"
+    )
     analyse.add_argument("--csv", metavar="FILE", help="write the table to a file, too")
+    analyse.add_argument(
+        "--json", metavar="FILE", help="write table and fit for both norm axes (or the error) to a file, too"
+    )
 
 
 def _analyse(args: argparse.Namespace) -> int:
+    try:
+        return _analysed(args)
+    except LabError as error:
+        if args.json:
+            write_result(args.json, {"error": {"message": error.message, "hint": error.hint, "kind": error.kind}})
+        raise
+
+
+def _analysed(args: argparse.Namespace) -> int:
     after, named = _after(args)
     base = base_weights(args.base or named or base_named_by(after))
     from bidora.statistics import fit_dynamics
-    from bidora.weights import dynamics_of
 
-    dynamics = dynamics_of(base, after, axis=args.axis)
+    tables = tables_of(base, after, axes=tuple(AXES) if args.json else (args.axis,), modules=_words(args.modules))
+    if args.json:
+        axes = {axis: _as_json(table) for axis, table in tables.items()}
+        write_result(args.json, {"base": base, "after": after, "axes": axes})
+    dynamics = tables[args.axis]
+    if isinstance(dynamics, LabError):
+        raise dynamics
     print(f"{after} against {base}\nunits: {AXES[args.axis]}; means over units\n")
     print(dynamics_table(dynamics))
     if dynamics.attrs.get("unchanged"):
@@ -62,6 +85,47 @@ def _analyse(args: argparse.Namespace) -> int:
     if args.csv:
         write_csv(dynamics, args.csv)
     return 0
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def tables_of(
+    base: str, after: str, *, axes: tuple[str, ...], modules: tuple[str, ...] = ()
+) -> dict[str, pandas.DataFrame | LabError]:
+    """The weight dynamics for each norm axis, with a line on stderr for each layer where there is more than one axis.
+
+    An axis along which a unit is zero has its error as its value.
+
+    Raises:
+        LabError: no axis can be measured; the first one's reason.
+    """
+    from bidora.weights import dynamics_of
+
+    found: dict[str, pandas.DataFrame | LabError] = {}
+    for axis in axes:
+
+        def tell(name: str, axis: str = axis) -> None:
+            print(f"{axis} axis: {shown(name)}", file=sys.stderr, flush=True)
+
+        try:
+            each = tell if len(axes) > 1 else None
+            found[axis] = dynamics_of(base, after, axis=axis, modules=modules, each=each)  # type: ignore[arg-type]
+        except LabError as error:
+            found[axis] = error
+    errors = [table for table in found.values() if isinstance(table, LabError)]
+    if len(errors) == len(found):
+        raise errors[0]
+    return found
+
+
+def _as_json(table: pandas.DataFrame | LabError) -> dict[str, Any]:
+    if isinstance(table, LabError):
+        return {"error": {"message": table.message, "hint": table.hint, "kind": table.kind}}
+    from bidora.statistics import fit_dynamics
+
+    return {"table": table.to_dict("records"), "fit": fit_dynamics(table).as_row(), "attrs": dict(table.attrs)}
 
 
 def write_csv(frame: pandas.DataFrame, file: str) -> None:
@@ -77,6 +141,20 @@ def write_csv(frame: pandas.DataFrame, file: str) -> None:
             f"--csv {file} cannot be written: {error.strerror or error}", hint="name another file"
         ) from error
     print(f"\nwritten: {file}")
+
+
+def write_result(file: str, result: dict[str, Any]) -> None:
+    """Write what was found as JSON, whole; NaN becomes null.
+
+    Raises:
+        LabError: the file cannot be written.
+    """
+    try:
+        write_json(Path(file), result)
+    except OSError as error:
+        raise LabError(
+            f"--json {file} cannot be written: {error.strerror or error}", hint="name another file"
+        ) from error
 
 
 def _after(args: argparse.Namespace) -> tuple[str, str]:
@@ -110,7 +188,7 @@ def base_named_by(after: str) -> str:
     try:
         described = json.loads((Path(after) / "adapter_config.json").read_text(encoding="utf-8"))
         named = described.get("base_model_name_or_path") if isinstance(described, dict) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         named = None
     if not named:
         raise LabError(f"{after} does not say what it was trained from", hint="name the model before with --base")
@@ -155,7 +233,7 @@ def dynamics_table(dynamics: pandas.DataFrame) -> str:
     rows: list[list[Any]] = [
         [
             row["layer"],
-            row["module"],
+            shown(row["module"]),
             number(row["delta_m"]),
             f"{row['delta_m_signed_percent']:+.3g}",
             number(row["delta_d"]),

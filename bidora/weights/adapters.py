@@ -117,11 +117,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
             hint="give the folder that PEFT's save_pretrained(folder) wrote",
             kind="model",
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LabError(f"{path} is not an adapter's settings", hint="save the adapter again", kind="model") from error
     if kind != "LORA":
         raise LabError(
-            f"{folder} is a PEFT adapter of kind {kind}; allowed: LORA (which includes DoRA and BiDoRA)",
+            f"{folder} is a PEFT adapter of kind {str(kind)[:40]}; allowed: LORA (which includes DoRA and BiDoRA)",
             hint="merge it (merge_and_unload), save the model, and compare the two checkpoints",
             kind="model",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bidora.decomposition import Axis, unit_change
 from bidora.errors import LabError
+from bidora.weight_files import layer_matrices, layer_of
 from bidora.weights.adapters import is_adapter, read_adapter
 from bidora.weights.tensors import NamedTensors, Source, open_tensors
 
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def dynamics_of(
-    base: Source, after: Source | Sequence[Source], *, axis: Axis = "output", modules: Sequence[str] = ()
+    base: Source,
+    after: Source | Sequence[Source],
+    *,
+    axis: Axis = "output",
+    modules: Sequence[str] = (),
+    each: Callable[[str], None] | None = None,
 ) -> pandas.DataFrame:
     """ΔM and ΔD of every trained layer, on merged weights in float64 (DoRA, eqs 3 and 4).
 
@@ -35,6 +41,7 @@ def dynamics_of(
         axis: "output", one unit per output as in PEFT, or "input". Checkpoints that store weights as (in, out), such as
             GPT-2's, need it the other way round; adapters say so themselves and do not.
         modules: compare only layers whose names end so, such as ("query", "value"); all by default.
+        each: called with the name of every layer that is done, for those who wait.
 
     Returns:
         One row per layer (and checkpoint): name, layer (number, -1 without one), module, delta_m (weight units),
@@ -55,27 +62,17 @@ def dynamics_of(
         )
     before = open_tensors(base)
     if isinstance(after, (str, os.PathLike, nn.Module, Mapping)):
-        table, unchanged = _table(before, after, axis, modules)
+        table, unchanged = _table(before, after, axis, modules, each)
     else:
         sources = list(after)
         if not sources:
             raise LabError("nothing to compare with the base model", hint="give at least one adapter or checkpoint")
-        parts = [_table(before, source, axis, modules) for source in sources]
+        parts = [_table(before, source, axis, modules, each) for source in sources]
         for step, (part, _) in zip(_steps(sources), parts):
             part.insert(0, "step", step)
         table, unchanged = pandas.concat([part for part, _ in parts], ignore_index=True), max(n for _, n in parts)
     table.attrs.update(axis=axis, unchanged=unchanged)
     return table
-
-
-def layer_of(name: str) -> int:
-    """The number of the layer a module belongs to: the first number in its name, -1 where there is none.
-
-    >>> layer_of("bert.encoder.layer.11.attention.self.query")
-    11
-    """
-    found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
-    return int(found[1]) if found else -1
 
 
 def module_names(names: Iterable[str]) -> dict[str, str]:
@@ -96,20 +93,33 @@ def module_names(names: Iterable[str]) -> dict[str, str]:
     return {name: short[tuple(parts)] for name, parts in inner.items()}
 
 
-def _table(before: NamedTensors, after: Source, axis: Axis, modules: Sequence[str]) -> tuple[pandas.DataFrame, int]:
+def _table(
+    before: NamedTensors, after: Source, axis: Axis, modules: Sequence[str], each: Callable[[str], None] | None
+) -> tuple[pandas.DataFrame, int]:
     """The rows of one adapter or checkpoint, and how many layers were left out as unchanged."""
     import pandas
 
     if isinstance(after, (str, os.PathLike)) and is_adapter(Path(after)):
-        rows = [_row(name, first, second, axis) for name, first, second in _adapted_pairs(before, Path(after), modules)]
+        pairs = _adapted_pairs(before, Path(after), modules)
+        rows = [_row(name, first, second, axis) for name, first, second in _told(pairs, each)]
         unchanged = 0
     else:
         pairs = _checkpoint_pairs(before, open_tensors(after), modules)
-        every = [(_row(name, one, other, axis), torch.equal(one, other)) for name, one, other in pairs]
+        every = [(_row(name, one, other, axis), torch.equal(one, other)) for name, one, other in _told(pairs, each)]
         rows = [row for row, same in every if not same] or [row for row, _ in every]
         unchanged = len(every) - len(rows)
     short = module_names(row["name"] for row in rows)
     return pandas.DataFrame([{**row, "module": short[row["name"]]} for row in rows]), unchanged
+
+
+Pairs = Iterator[tuple[str, Tensor, Tensor]]
+
+
+def _told(pairs: Pairs, each: Callable[[str], None] | None) -> Pairs:
+    for name, one, other in pairs:
+        yield name, one, other
+        if each is not None:
+            each(name)
 
 
 def _adapted_pairs(before: NamedTensors, folder: Path, modules: Sequence[str]) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -136,7 +146,7 @@ def _checkpoint_pairs(
     before: NamedTensors, after: NamedTensors, modules: Sequence[str]
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(module name, W0, W), each (out, in), for every matrix in the numbered layers of two checkpoints."""
-    first, second = _layer_matrices(before), _layer_matrices(after)
+    first, second = layer_matrices(before.shapes), layer_matrices(after.shapes)
     for names, tensors in ((first, before), (second, after)):
         if not names:
             raise LabError(
@@ -161,15 +171,6 @@ def _checkpoint_pairs(
                 kind="model",
             )
         yield place.removesuffix(".weight"), before.read(place), after.read(name)
-
-
-def _layer_matrices(tensors: NamedTensors) -> list[str]:
-    """Names of the linear weights of numbered layers; heads, poolers and embeddings may differ between checkpoints."""
-    return [
-        name
-        for name, shape in tensors.shapes.items()
-        if name.endswith(".weight") and len(shape) == 2 and layer_of(name) >= 0 and "embed" not in name
-    ]
 
 
 def _chosen(names: Iterable[str], modules: Sequence[str], source: str) -> list[str]:

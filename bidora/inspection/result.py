@@ -1,0 +1,145 @@
+"""What an analysis found, as tables that figures take, and in words: what can be said from it and what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bidora.errors import LabError
+from bidora.uploads import shown
+
+if TYPE_CHECKING:
+    import pandas
+
+    from bidora.statistics import DynamicsFit
+
+AXES = ("output", "input")
+"""Norm axes, PEFT's first: one magnitude per output unit."""
+
+_COLUMNS = ("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees", "units", "layer", "module", "name")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an analysis found.
+
+    Attributes:
+        after: title of the side after training; before: of the base model.
+        look: the key of its look in figures: dora, lora, or full for two checkpoints.
+        axes: norm axis → rows as records, or the error that kept it from being measured.
+        unchanged: matrices that are equal on both sides and left out.
+    """
+
+    after: str
+    before: str
+    look: str
+    axes: dict[str, list[dict[str, Any]] | LabError]
+    unchanged: int = 0
+
+    def points(self, axis: str, *, layers: tuple[int, ...] = (), modules: tuple[str, ...] = ()) -> pandas.DataFrame:
+        """The table of one axis with columns label and method, as figures want them; filters left empty let all pass.
+
+        Raises:
+            LabError: that axis could not be measured.
+        """
+        import pandas
+
+        rows = self.axes[axis]
+        if isinstance(rows, LabError):
+            raise rows
+        table = pandas.DataFrame(rows)
+        if layers:
+            table = table[table["layer"].isin(layers)]
+        if modules:
+            table = table[table["module"].isin(modules)]
+        return table.assign(label=self.after, method=self.look).reset_index(drop=True)
+
+    def layers(self) -> list[int]:
+        """Numbers of the layers, in order (−1: outside the numbered ones)."""
+        return sorted({int(row["layer"]) for row in self._any_rows()})
+
+    def modules(self) -> list[str]:
+        """Names of the modules, in order."""
+        return sorted({str(row["module"]) for row in self._any_rows()})
+
+    def _any_rows(self) -> list[dict[str, Any]]:
+        return next((rows for rows in self.axes.values() if not isinstance(rows, LabError)), [])
+
+
+def result_of(found: Mapping[str, Any], *, after: str, before: str, look: str) -> Result:
+    """The result as `bidora analyse --json` wrote it, with texts fit to be shown.
+
+    Args:
+        found: the JSON object.
+        after: title of the side after training.
+        before: title of the base model.
+        look: dora, lora, or full.
+    """
+    axes: dict[str, list[dict[str, Any]] | LabError] = {
+        axis: problem(each["error"]) if "error" in each else [_row(row) for row in each["table"]]
+        for axis, each in found["axes"].items()
+    }
+    unchanged = max(int(each.get("attrs", {}).get("unchanged", 0)) for each in found["axes"].values())
+    return Result(after, before, look, axes, unchanged)
+
+
+def problem(error: Mapping[str, str]) -> LabError:
+    """An error as JSON has it."""
+    return LabError(str(error["message"]), hint=str(error["hint"]), kind=str(error["kind"]))
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """One row of the table, with texts fit to be shown."""
+    known = {name: row.get(name) for name in _COLUMNS}
+    return {name: shown(value, longest=120) if isinstance(value, str) else value for name, value in known.items()}
+
+
+def statistics_table(fit: DynamicsFit) -> pandas.DataFrame:
+    """One row each for slope, Pearson and Spearman: value, 95 % interval, ranges without a point and without a layer."""
+    import pandas
+
+    row = fit.as_row()
+    names = {"slope": "slope (weight units per 1 − cos)", "pearson": "Pearson r", "spearman": "Spearman ρ"}
+    parts = {
+        "interval": "95 %",
+        "without_a_point": "without any one point",
+        "without_a_layer": "without any one layer",
+    }
+    return pandas.DataFrame(
+        [
+            {
+                "statistic": words,
+                "value": row[name],
+                **{
+                    f"{label}, {end}": row.get(f"{name}_{part}_{end}", float("nan"))
+                    for part, label in parts.items()
+                    for end in ("low", "high")
+                },
+            }
+            for name, words in names.items()
+        ]
+    )
+
+
+def what_can_be_said(result: Result, fit: DynamicsFit) -> tuple[list[str], list[str]]:
+    """Sentences about what these points show, and what they cannot show."""
+    can = [
+        f"How far each of {fit.points} matrices moved: in length (ΔM) and in heading (ΔD), on merged weights.",
+        "Whether matrices that turned more also changed more in length: a statement across layers and modules.",
+    ]
+    cannot = [
+        "Nothing about the course of training: one adapter is one moment, so there is one point per layer and module. "
+        "The published figures add three earlier checkpoints, so their numbers are not comparable with these.",
+        "Nothing about a method: another seed gives other points. Compare several runs for that.",
+    ]
+    if result.look == "dora":
+        cannot.append(
+            "Whether DoRA or BiDoRA made it: both save the same layout. ΔM is measured along the chosen axis; "
+            "only along the output axis is it the trained magnitude itself."
+        )
+    if fit.points < 10:
+        cannot.append(f"Much about the slope: {fit.points} points are few, and the interval is rough.")
+    if result.unchanged:
+        can.append(f"{result.unchanged} matrices are equal on both sides and are left out.")
+    return can, cannot
