@@ -17,7 +17,7 @@ FLOORS = {
     3: "train",
     2: "final_weights trainer recorder figures evaluation phases result",
     1: "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch queueing grid presets preview preflight estimate own_data working lessons glossary encoding recordings",
-    0: "config runs errors wording machine weight_files uploads decomposition statistics hypergradient orthogonality cost order provenance",
+    0: "sandbox config runs errors wording machine weight_files uploads decomposition statistics hypergradient orthogonality cost order provenance",
 }
 """Floor → the modules on it (first name below bidora). A new module needs a floor."""
 
@@ -27,7 +27,7 @@ NO_TORCH = (
     *("queueing", "grid", "presets", "preview", "preflight", "estimate", "own_data", "wording"),
     *("verdict", "remedies", "config", "runs", "errors", "machine", "fetching", "weight_files", "uploads", "sources", "inspection", "statistics", "launch", "recordings", "working", "analysis", "figures", "cli", "tasks", "metrics"),
     "models",
-    *("lessons", "glossary"),
+    *("lessons", "glossary", "sandbox"),
 )
 """Neither these nor what they import at module level may import torch; a function of theirs may, when it is called."""
 

@@ -1,0 +1,98 @@
+"""What a run would do, in words, as commands and as a notebook cell; nothing is trained and nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from bidora.config import RunConfig, is_bilevel
+from bidora.tasks import prepare, task_is_fetched
+from bidora.wording import number, size
+
+if TYPE_CHECKING:
+    from bidora.tasks import Prepared, Task
+
+
+def data_in_words(config: RunConfig, task: Task) -> str:
+    """How many examples each split has, where the data are here; else how much there is to fetch.
+
+    Raises:
+        LabError: the data cannot be read or cut.
+    """
+    if config.data == "hub":
+        return "looked for on the hub"
+    if not config.data and task.package is not None and not task_is_fetched(task.name):
+        return f"not here yet, {size(task.size)} to be fetched (`bidora fetch {task.name}`)"
+    return splits_in_words(prepare(config))
+
+
+def splits_in_words(prepared: Prepared) -> str:
+    """How many examples each split has, and what the labels are."""
+    words = [f"{number(len(prepared.train))} to train on"]
+    if prepared.upper is not None:
+        words.append(
+            f"{number(len(prepared.lower))} for the lower and {number(len(prepared.upper))} for the upper level"
+        )
+    if prepared.selection is not None:
+        words.append(f"{number(len(prepared.selection))} to choose settings on")
+    words.append(f"{number(len(prepared.test))} to test on")
+    kind = prepared.kind + (f", {len(prepared.labels)} labels" if prepared.labels else "")
+    return f"{', '.join(words)} ({kind})"
+
+
+def method_in_words(config: RunConfig) -> str:
+    """What is trained."""
+    adapted = f"{config.method}: rank {config.rank}, α {config.alpha:g}, on {', '.join(config.target_modules)}"
+    return {"full": "full fine-tuning: every weight"}.get(config.method, adapted)
+
+
+def phases_in_words(config: RunConfig) -> str:
+    """Phases, steps and examples."""
+    each = config.batch_size * config.gradient_accumulation
+    if not is_bilevel(config):
+        return f"{number(config.steps)} steps of {each} examples"
+    every = "every step" if config.unroll_steps == 1 else f"every {config.unroll_steps} steps"
+    words = f"search, {number(config.steps)} steps of {each} examples and an upper step after {every}"
+    if config.steps_of_retraining:
+        words += f"; then retraining, {number(config.steps_of_retraining)} steps; {number(config.total_steps)} in all"
+    return words
+
+
+def command_lines(configs: Iterable[RunConfig], *, group: str = "") -> str:
+    """The same runs in a terminal, one line each; they run one after the other."""
+    ending = ["--group", group] if group else []
+    return "\n".join(shlex.join(["bidora", "run", *config.flags(), *ending]) for config in configs)
+
+
+def notebook_cell(configs: Sequence[RunConfig], *, group: str = "") -> str:
+    """The same runs from a notebook: the settings they share once, and what differs for each."""
+    changed = {
+        each.name for each in fields(RunConfig) for config in configs if _value(config, each.name) != each.default
+    }
+    changed |= {"task", "method", "seed"}
+    names = [each.name for each in fields(RunConfig) if each.name in changed]
+    shared = [name for name in names if len({json.dumps(_value(config, name)) for config in configs}) == 1]
+    apart = [name for name in names if name not in shared]
+    lines = [
+        "from bidora import RunConfig",
+        "from bidora.queueing import enqueue, start_next",
+        "",
+        f"shared = dict({_written(configs[0], shared)})" if configs else "shared = {}",
+        "configs = [",
+        *(f"    RunConfig(**shared{', ' if apart else ''}{_written(config, apart)})," for config in configs),
+        "]",
+        f"runs = enqueue(configs{f', group={group!r}' if group else ''})",
+        "start_next()  # they train in processes of their own, and are seen in the app, too",
+    ]
+    return "\n".join(lines)
+
+
+def _value(config: RunConfig, name: str) -> Any:
+    return getattr(config, name)
+
+
+def _written(config: RunConfig, names: Sequence[str]) -> str:
+    return ", ".join(f"{name}={_value(config, name)!r}" for name in names)
