@@ -58,7 +58,7 @@ def read_json(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
         problem = "it is not a JSON object"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problem = str(error)
     if missing_ok:
         return {}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-import shutil
 import socket
 import sys
 import time
@@ -21,6 +19,7 @@ from bidora.runs.files import ends_with_newline, finite, read_json, write_json, 
 from bidora.runs.folder import RunFolder
 from bidora.runs.ids import new_folder, runs_root
 from bidora.runs.lock import locked
+from bidora.runs.trash import move_to_trash
 from bidora.runs.workers import ACTIVE, worker_identity
 
 if TYPE_CHECKING:
@@ -155,6 +154,12 @@ class Run(RunFolder):
         rows.to_parquet(temporary, index=False)
         os.replace(temporary, part)
 
+    def write_table(self, name: str, rows: pandas.DataFrame) -> None:
+        """Write a table of the run (units, spectrum) as name.parquet, whole."""
+        temporary = self.path / f"{name}.tmp"
+        rows.to_parquet(temporary, index=False)
+        os.replace(temporary, self.path / f"{name}.parquet")
+
     def truncate_dynamics(self, phase_index: int, step: int) -> None:
         """Drop the parts that were written after a checkpoint."""
         for part in (self.path / "dynamics.parquet").glob("*-*.parquet"):
@@ -189,9 +194,4 @@ class Run(RunFolder):
         """
         if self.state in ACTIVE:
             raise LabError(f"run {self.id} is {self.state}", hint=f"stop it first: `bidora stop {self.id}`", kind="run")
-        trash = self.path.parent / ".trash"
-        trash.mkdir(exist_ok=True)
-        place = trash / self.id
-        while place.exists():  # a copy of this run was deleted before
-            place = trash / f"{self.id}-{secrets.token_hex(2)}"
-        return Path(shutil.move(str(self.path), str(place)))
+        return move_to_trash(self.path)

@@ -1,0 +1,93 @@
+"""What is damaged in a run folder, in plain sentences. A damaged run does no harm; this names what cannot be shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from bidora.errors import LabError
+from bidora.runs.files import read_json
+from bidora.runs.folder import RunFolder
+from bidora.runs.ids import RUN_ID, runs_root
+from bidora.runs.workers import ACTIVE
+
+
+def unreadable_runs(root: str | Path | None = None) -> list[tuple[str, str]]:
+    """Run folders that `list_runs` passes over: id, and what is wrong with them."""
+    root = Path(root) if root is not None else runs_root()
+    found = []
+    for path in sorted(root.iterdir(), reverse=True) if root.is_dir() else ():
+        if RUN_ID.match(path.name) and (why := why_unreadable(path)):
+            found.append((path.name, why))
+    return found
+
+
+def why_unreadable(path: Path) -> str:
+    """What is wrong with the folder of a run that cannot be opened; empty where it can."""
+    if not path.is_dir():
+        return "it is a file, not a folder"
+    try:
+        RunFolder(path).config  # noqa: B018 - reading it shows whether it is readable
+    except LabError as error:
+        return error.message.replace(f"{path}/", "").replace(str(path), "the folder")
+    except OSError as error:
+        return f"config.json cannot be read: {error.strerror or error}"
+    return ""
+
+
+def damage(run: RunFolder) -> list[str]:
+    """What of a readable run is missing or corrupt, one sentence each; empty where everything is in order."""
+    return [*_damaged_json(run), *_damaged_lines(run), *_damaged_tables(run)]
+
+
+def _damaged_json(run: RunFolder) -> Iterator[str]:
+    needed = {"meta.json": True, "status.json": True, "result.json": run.state == "finished"}
+    for name, must in needed.items():
+        path = run.path / name
+        if not path.exists():
+            if must:
+                yield f"{name} is missing."
+            continue
+        try:
+            read_json(path)
+        except LabError as error:
+            yield f"{error.message.replace(str(path), name)}."
+
+
+def _damaged_lines(run: RunFolder) -> Iterator[str]:
+    path = run.path / "metrics.jsonl"
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        if run.state == "finished":
+            yield "metrics.jsonl is missing, so there are no curves."
+        return
+    if run.state in ACTIVE:
+        lines = lines[:-1]  # being written
+    wrong = [number for number, line in enumerate(lines, start=1) if line.strip() and not _is_record(line)]
+    if wrong:
+        which = f"line {wrong[0]} of" if len(wrong) == 1 else f"{len(wrong)} of {len(lines)} lines in"
+        yield f"{which} metrics.jsonl cannot be read and {'is' if len(wrong) == 1 else 'are'} left out.".capitalize()
+
+
+def _damaged_tables(run: RunFolder) -> Iterator[str]:
+    """Tables are opened (their footer is read), not loaded."""
+    import pyarrow.parquet
+    from pyarrow import ArrowException
+
+    parts = sorted((run.path / "dynamics.parquet").glob("*.parquet"))
+    for path in [*(run.path / f"{name}.parquet" for name in ("predictions", "units", "spectrum")), *parts]:
+        if not path.exists():
+            continue
+        try:
+            pyarrow.parquet.read_metadata(path)
+        except (ArrowException, OSError, ValueError):
+            yield f"{path.relative_to(run.path).as_posix()} cannot be read and is left out."
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
