@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from app.charts import plain
 from bidora.errors import LabError
 from bidora.recordings import recordings
 from bidora.runs import Run, find_run, list_runs, runs_root
@@ -48,7 +49,7 @@ def page_of(view: View) -> st.Page:
 
 
 def link(name: str, label: str, *, icon: str = "", **query: str) -> None:
-    """A link to a view, with a query string: link("runs", "Open", run="20260101-120000-abcd")."""
+    """Link to a view, with a query string such as run="20260101-120000-abcd"."""
     st.page_link(page_of(_BY_NAME[name]), label=label, icon=icon or None, query_params=query or None)
 
 
@@ -63,7 +64,7 @@ def root() -> Path:
 
 
 def theme() -> str:
-    """"light" or "dark", as the visitor's page is; figures take it as their template."""
+    """The visitor's page, "light" or "dark"; figures take it as their template."""
     return st.context.theme.type or "light"
 
 
@@ -97,4 +98,20 @@ def explained() -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        st.error(f"{error.message}\n\n**What to do:** {error.hint}" if error.hint else error.message)
+        show_error(error)
+
+
+def show_error(error: LabError) -> None:
+    """Show a problem with its next step; names from outside in it are shown as they are."""
+    st.error(
+        f"{worded(error.message)}\n\n**What to do:** {worded(error.hint)}" if error.hint else worded(error.message)
+    )
+
+
+def worded(text: str) -> str:
+    """A sentence of ours that may hold names from outside: `commands` look like code, all else stays plain text."""
+    if "``" in text or text.count("`") % 2:
+        return plain(text)
+    return "`".join(
+        part if place % 2 and "\n" not in part else plain(part) for place, part in enumerate(text.split("`"))
+    )

@@ -40,6 +40,7 @@ class Source:
         folder: where the files lie (or the file itself); empty where they are still to be fetched.
         base_named: the base model that an adapter's settings name; text, not believed.
         to_fetch: bytes to fetch first.
+        method: that made it, where a run says so; DoRA and BiDoRA adapters look alike on disk.
     """
 
     argument: str
@@ -52,6 +53,12 @@ class Source:
     folder: str = ""
     base_named: str = ""
     to_fetch: int = 0
+    method: str = ""
+
+    @property
+    def look(self) -> str:
+        """The key of its look in figures: the method where it is known, else what the files tell."""
+        return self.method or ("full" if not self.is_adapter else self.kind.split()[0].lower())
 
     @property
     def size(self) -> int:
@@ -118,7 +125,8 @@ def of_run(run: Run) -> Source:
             hint="choose a finished run",
             kind="run",
         )
-    return _look_at(run.adapter_dir.absolute(), title=shown(str(run.meta.get("name") or run.id)))
+    found = _look_at(run.adapter_dir.absolute(), title=shown(str(run.meta.get("name") or run.id)))
+    return replace(found, method=run.config.method)
 
 
 def base_of_run(run: Run) -> str:
@@ -126,6 +134,28 @@ def base_of_run(run: Run) -> str:
     from bidora.tasks import get_task
 
     return run.config.model or get_task(run.config.task).default_model
+
+
+def suggested_base(after: Source) -> str:
+    """A model by name that an adapter's settings point to, if it needs no path to be opened; "" for none.
+
+    Only packaged models and ids in the hub cache count: a settings file may name any place.
+    """
+    named = after.base_named
+    return packaged(named) or (named if named and _cached(named) is not None else "")
+
+
+def what_is_read(*sources: Source) -> list[dict[str, str | int]]:
+    """One row per file, for a table: side, file, megabytes, and what is known from its header."""
+    rows: list[dict[str, str | int]] = []
+    for side, source in zip(("after training", "before training"), sources):
+        about = f"{source.kind}, {source.matrices} {'adapted layers' if source.is_adapter else 'matrices in layers'}"
+        about += f", rank {source.rank}" if source.rank else ""
+        files = source.files or {f"{source.argument} (is fetched first)": source.to_fetch}
+        rows += [
+            {"side": side, "file": name, "MB": f"{size / 1e6:.3g}", "what it is": about} for name, size in files.items()
+        ]
+    return rows
 
 
 def packaged(name: str) -> str:
@@ -137,7 +167,7 @@ def packaged(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     for model in MODELS.values():
         folder = f"{model.package.name}-{model.package.version}" if model.package else ""
-        if name in (model.name, model.hub_id) or (last and last == folder):
+        if (name and name in (model.name, model.hub_id)) or (last and last == folder):
             return model.name
     return ""
 
@@ -151,9 +181,10 @@ def of_model(name: str) -> Source:
     name = name.strip()
     if own := packaged(name):
         model = get_model(own)
+        title = model.title.partition(" (")[0]
         if is_fetched(own):
-            return replace(_look_at(Path(model_folder(own)), title=model.title), argument=own, kind="packaged model")
-        return Source(own, model.title, "packaged model", {}, to_fetch=model.size or 0)
+            return replace(_look_at(Path(model_folder(own)), title=title), argument=own, kind="packaged model")
+        return Source(own, title, "packaged model", {}, to_fetch=model.size or 0)
     folder = _cached(name)
     if folder is None:
         raise LabError(

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bidora.errors import LabError
 from bidora.inspection.contents import key_of
+from bidora.inspection.recipe import arguments
 from bidora.inspection.result import AXES, Result, problem, result_of
 from bidora.sources import Source
 from bidora.uploads import shown
@@ -60,7 +61,9 @@ class Inspection:
         with _LOCK:
             known = _RESULTS.get(self.key)
         if known is not None:
-            self.result = replace(known, after=after.title, before=before.title)
+            self.result = replace(
+                known, after=after.title, before=before.title, look=after.look, told=bool(after.method)
+            )
             self._over.set()
         else:
             threading.Thread(target=self._work, name="inspection", daemon=True).start()
@@ -171,8 +174,13 @@ class Inspection:
             ) from error
         if "error" in found:
             raise self._titled(problem(found["error"]))
-        look = self.after.kind.split()[0].lower() if self.after.is_adapter else "full"
-        result = result_of(found, after=self.after.title, before=self.before.title, look=look)
+        result = result_of(
+            found,
+            after=self.after.title,
+            before=self.before.title,
+            look=self.after.look,
+            told=bool(self.after.method),
+        )
         for axis, table in result.axes.items():
             if isinstance(table, LabError):
                 result.axes[axis] = self._titled(table)
@@ -192,11 +200,6 @@ class Inspection:
         if process is not None and process.poll() is None:
             with contextlib.suppress(OSError):
                 process.kill()
-
-
-def arguments(before: Source, after: Source) -> list[str]:
-    """What follows `bidora` on the command line; both sides are absolute paths or packaged names, so never flags."""
-    return ["analyse", after.argument, "--base", before.argument]
 
 
 def _environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Result:
         look: the key of its look in figures: dora, lora, or full for two checkpoints.
         axes: norm axis → rows as records, or the error that kept it from being measured.
         unchanged: matrices that are equal on both sides and left out.
+        told: whether the method is known from a run, not guessed from the files.
     """
 
     after: str
@@ -36,6 +38,7 @@ class Result:
     look: str
     axes: dict[str, list[dict[str, Any]] | LabError]
     unchanged: int = 0
+    told: bool = False
 
     def points(self, axis: str, *, layers: tuple[int, ...] = (), modules: tuple[str, ...] = ()) -> pandas.DataFrame:
         """The table of one axis with columns label and method, as figures want them; filters left empty let all pass.
@@ -67,21 +70,22 @@ class Result:
         return next((rows for rows in self.axes.values() if not isinstance(rows, LabError)), [])
 
 
-def result_of(found: Mapping[str, Any], *, after: str, before: str, look: str) -> Result:
+def result_of(found: Mapping[str, Any], *, after: str, before: str, look: str, told: bool = False) -> Result:
     """The result as `bidora analyse --json` wrote it, with texts fit to be shown.
 
     Args:
         found: the JSON object.
         after: title of the side after training.
         before: title of the base model.
-        look: dora, lora, or full.
+        look: the method's key in figures.
+        told: whether a run told the method.
     """
     axes: dict[str, list[dict[str, Any]] | LabError] = {
         axis: problem(each["error"]) if "error" in each else [_row(row) for row in each["table"]]
         for axis, each in found["axes"].items()
     }
     unchanged = max(int(each.get("attrs", {}).get("unchanged", 0)) for each in found["axes"].values())
-    return Result(after, before, look, axes, unchanged)
+    return Result(after, before, look, axes, unchanged, told)
 
 
 def problem(error: Mapping[str, str]) -> LabError:
@@ -102,7 +106,7 @@ def statistics_table(fit: DynamicsFit) -> pandas.DataFrame:
     row = fit.as_row()
     names = {"slope": "slope (weight units per 1 − cos)", "pearson": "Pearson r", "spearman": "Spearman ρ"}
     parts = {
-        "interval": "95 %",
+        "interval": "95 % interval",
         "without_a_point": "without any one point",
         "without_a_layer": "without any one layer",
     }
@@ -110,20 +114,26 @@ def statistics_table(fit: DynamicsFit) -> pandas.DataFrame:
         [
             {
                 "statistic": words,
-                "value": row[name],
-                **{
-                    f"{label}, {end}": row.get(f"{name}_{part}_{end}", float("nan"))
-                    for part, label in parts.items()
-                    for end in ("low", "high")
-                },
+                "value": _signed(row[name]),
+                **{label: _range(row, f"{name}_{part}") for part, label in parts.items()},
             }
             for name, words in names.items()
         ]
     )
 
 
+def _range(row: Mapping[str, Any], name: str) -> str:
+    low, high = (row.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
+    return f"{_signed(low)} to {_signed(high)}" if math.isfinite(low) else "–"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}" if math.isfinite(value) else "–"
+
+
 def what_can_be_said(result: Result, fit: DynamicsFit) -> tuple[list[str], list[str]]:
     """Sentences about what these points show, and what they cannot show."""
+    axis = "Along the output axis ΔM of a DoRA or BiDoRA adapter is the change of its trained magnitude."
     can = [
         f"How far each of {fit.points} matrices moved: in length (ΔM) and in heading (ΔD), on merged weights.",
         "Whether matrices that turned more also changed more in length: a statement across layers and modules.",
@@ -133,13 +143,12 @@ def what_can_be_said(result: Result, fit: DynamicsFit) -> tuple[list[str], list[
         "The published figures add three earlier checkpoints, so their numbers are not comparable with these.",
         "Nothing about a method: another seed gives other points. Compare several runs for that.",
     ]
-    if result.look == "dora":
-        cannot.append(
-            "Whether DoRA or BiDoRA made it: both save the same layout. ΔM is measured along the chosen axis; "
-            "only along the output axis is it the trained magnitude itself."
-        )
+    if result.look == "dora" and not result.told:
+        cannot.append("Whether DoRA or BiDoRA made it: both save the same layout.")
     if fit.points < 10:
         cannot.append(f"Much about the slope: {fit.points} points are few, and the interval is rough.")
+    if result.look in ("dora", "bidora"):
+        can.append(axis)
     if result.unchanged:
         can.append(f"{result.unchanged} matrices are equal on both sides and are left out.")
     return can, cannot
