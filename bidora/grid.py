@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from bidora.config import RunConfig, gradient_evaluations, with_gradient_evaluations
 from bidora.errors import LabError
+from bidora.wording import counted
 
 MOST_RUNS = 200
 LARGEST_SEED = 2**31 - 1
@@ -25,9 +27,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     >>> parse_seeds("0, 1, 5-7"), parse_seeds("3 seeds"), parse_seeds("4")
     ((0, 1, 5, 6, 7), (0, 1, 2), (4,))
     """
-    counted = _COUNT.fullmatch(text.strip())
-    if counted:
-        return tuple(_between(0, int(counted[1]) - 1, text))
+    first = _COUNT.fullmatch(text.strip())
+    if first:
+        return tuple(_between(0, int(first[1]) - 1, text))
     found: list[int] = []
     for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*(-|–|\.\.)\s*", "-", text[:2000]))):
         ends = _RANGE.fullmatch(part)
@@ -46,34 +48,41 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def grid(
-    base: RunConfig, *, methods: Sequence[str], seeds: Sequence[int], equal_effort: bool = False
+    base: Mapping[str, Any], *, arms: Sequence[Mapping[str, Any]], seeds: Sequence[int], equal_effort: bool = False
 ) -> list[RunConfig]:
-    """One config for each method and seed: all methods of a seed follow each other, so that pairs are complete early.
+    """One config for each arm and seed: all arms of a seed follow each other, so that pairs are complete early.
 
     Args:
-        base: what they share.
-        methods: which methods.
+        base: settings that all share; those not named have their defaults.
+        arms: what is compared, as changes of the base; `arms_of(methods)` for methods.
         seeds: which seeds.
-        equal_effort: give methods with fewer gradient evaluations as many steps as the one with most needs.
+        equal_effort: give arms with fewer gradient evaluations as many steps as the one with most needs.
 
     Raises:
-        LabError: no method or seed, too many runs, or settings that a method does not allow.
+        LabError: no arm or seed, too many runs, or settings that are not allowed (together).
     """
-    if not methods or not seeds:
+    count = len(arms) * len(seeds)
+    if not 1 <= count <= MOST_RUNS:
         raise LabError(
-            f"{len(methods)} methods × {len(seeds)} seeds are no runs",
-            hint="choose at least one of each",
-            kind="setting",
+            f"{counted(len(arms), 'method')} × {counted(len(seeds), 'seed')} = {counted(count, 'run')} "
+            f"(allowed: 1 to {MOST_RUNS})",
+            hint="choose fewer seeds" if count else "choose at least one method and one seed",
         )
-    if len(methods) * len(seeds) > MOST_RUNS:
-        raise LabError(
-            f"{len(methods)} methods × {len(seeds)} seeds are {len(methods) * len(seeds)} runs (allowed: {MOST_RUNS})",
-            hint="choose fewer seeds; ten show a difference of one standard error or more",
-        )
-    variants = [base.replace(method=method) for method in dict.fromkeys(methods)]
+    configs = [RunConfig.from_dict({**base, **arm}, strict=True) for arm in arms]
     if equal_effort:
-        variants = at_equal_effort(variants)
-    return [config.replace(seed=seed) for seed in seeds for config in variants]
+        configs = at_equal_effort(configs)
+    return [config.replace(seed=seed) for seed in seeds for config in configs]
+
+
+def arms_of(methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Methods as arms of a grid, each once."""
+    return [{"method": method} for method in dict.fromkeys(methods)]
+
+
+def arm_in_words(arm: Mapping[str, Any]) -> str:
+    """What sets an arm apart: `bidora, unroll_scale 0`."""
+    others = [f"{name} {value}" for name, value in arm.items() if name != "method"]
+    return ", ".join([*([str(arm["method"])] if "method" in arm else []), *others])
 
 
 def at_equal_effort(configs: Sequence[RunConfig]) -> list[RunConfig]:

@@ -6,9 +6,12 @@ import json
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bidora.config import RunConfig, is_bilevel
+from bidora.errors import LabError
 from bidora.tasks import prepare, task_is_fetched
 from bidora.wording import number, size
 
@@ -27,6 +30,53 @@ def data_in_words(config: RunConfig, task: Task) -> str:
     if not config.data and task.package is not None and not task_is_fetched(task.name):
         return f"not here yet, {size(task.size)} to be fetched (`bidora fetch {task.name}`)"
     return splits_in_words(prepare(config))
+
+
+_CUTTING = (
+    *("task", "variant", "data", "test_data", "input_column", "label_column", "kind", "examples_per_class"),
+    *("selection_fraction", "max_length", "model", "method", "upper_data", "upper_fraction", "seed"),
+)
+"""The settings on which the cut depends."""
+
+
+class Splits(NamedTuple):
+    """What a cut leaves: counts in words, remarks, and the number of examples of the lower level."""
+
+    words: str
+    notes: tuple[str, ...]
+    lower: int
+
+
+def splits_of(config: RunConfig) -> Splits:
+    """How the data are cut; kept in memory, so that a form may ask at each change.
+
+    Raises:
+        LabError: the data cannot be read or cut.
+    """
+    wanted = RunConfig(**{name: getattr(config, name) for name in _CUTTING})
+    stamps = tuple(_stamp(path) for path in (config.data, config.test_data) if path)
+    found = _splits_of(wanted, stamps)
+    if isinstance(found, LabError):
+        raise LabError(found.message, hint=found.hint, kind=found.kind)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _splits_of(config: RunConfig, stamps: tuple[tuple[int, int], ...]) -> Splits | LabError:
+    """Refusals are kept, too: they cost as much reading."""
+    try:
+        prepared = prepare(config)
+    except LabError as error:
+        return LabError(error.message, hint=error.hint, kind=error.kind)
+    return Splits(splits_in_words(prepared), tuple(prepared.notes), len(prepared.lower))
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).expanduser().stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
 
 
 def splits_in_words(prepared: Prepared) -> str:

@@ -1,0 +1,84 @@
+"""Preflight: what stands in the way of a run, or is worth knowing, before anything is trained or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bidora.config import RunConfig, differences
+from bidora.errors import LabError
+from bidora.models import get_model
+from bidora.preflight.check import Check, problem
+from bidora.preflight.comparison import check_effort, check_repetition
+from bidora.preflight.material import check_data, check_model, check_splits
+from bidora.preflight.room import check_device, check_disk, check_memory
+from bidora.runs import runs_root
+from bidora.tasks import get_task
+
+__all__ = ["Check", "preflight", "preflight_of_group", "worst"]
+
+
+def preflight(
+    config: RunConfig, root: str | Path | None = None, *, others: Sequence[RunConfig] = (), memory: float | None = None
+) -> list[Check]:
+    """Look at settings, data, model, splits, disk, memory, device, equal runs and effort; fetches and trains nothing.
+
+    Args:
+        config: the settings.
+        root: where runs are kept; by default `runs_root()`.
+        others: the other runs of its group.
+        memory: peak bytes that are expected; None where unknown.
+    """
+    folder = Path(root) if root is not None else runs_root()
+    try:
+        task = get_task(config.task)
+        model = get_model(config.model or task.default_model)
+    except LabError as error:
+        return [problem("settings", error)]
+    checks = [Check("settings", True, "All settings are within their ranges.")]
+    checks += [*check_data(config, task), *check_model(model)]
+    checks += check_splits(config, task)
+    checks += [check_disk(folder, config, task), check_memory(memory), check_device(config)]
+    return [
+        each for each in (*checks, check_repetition(config, folder), check_effort(config, others)) if each is not None
+    ]
+
+
+def preflight_of_group(
+    configs: Sequence[RunConfig], root: str | Path | None = None, *, memory: float | None = None
+) -> list[Check]:
+    """As `preflight`, for all runs of a group: each finding once, with the method where methods differ.
+
+    Splits are looked at for the first seed only, equal runs for every seed.
+    """
+    folder = Path(root) if root is not None else runs_root()
+    firsts = list({config.replace(seed=0).digest(): config for config in reversed(configs)}.values())[::-1]
+    found = [(config, preflight(config, folder, others=configs, memory=memory)) for config in firsts]
+    merged: dict[tuple[str, str], Check] = {}
+    for config, checks in found:
+        for check in checks:
+            same = all(check in others for _, others in found)
+            label = "" if same or check.topic not in ("splits", "classes") else f"{_label(config, firsts)}: "
+            shown = check._replace(sentence=label + check.sentence)
+            of_machine = check.topic in ("disk", "memory", "device")  # measured again each time, meant once
+            merged.setdefault((check.topic, "" if of_machine else shown.sentence), shown)
+    for config in configs:
+        if config not in firsts and (equal := check_repetition(config, folder)):
+            merged.setdefault((equal.topic, equal.sentence), equal)
+    order = list(dict.fromkeys(check.topic for _, checks in found for check in checks))
+    return sorted(merged.values(), key=lambda check: order.index(check.topic) if check.topic in order else len(order))
+
+
+def _label(config: RunConfig, others: Sequence[RunConfig]) -> str:
+    apart = differences([*others])
+    return ", ".join(
+        str(getattr(config, name)) if name == "method" else f"{name} {getattr(config, name)}"
+        for name in apart
+        if name not in ("steps", "retrain_steps", "seed")
+    )
+
+
+def worst(checks: Iterable[Check]) -> bool | None:
+    """False where a check failed, None where one is worth a look, True where all is well."""
+    found = [each.ok for each in checks]
+    return False if False in found else None if None in found else True

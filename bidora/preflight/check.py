@@ -1,0 +1,36 @@
+"""One finding of a preflight, and how a problem becomes one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bidora.errors import LabError
+
+
+class Check(NamedTuple):
+    """One finding.
+
+    Attributes:
+        topic: one or two words.
+        ok: True: fine; False: the run would fail; None: it would run, but this is worth knowing.
+        sentence: what was found.
+        hint: what to do; empty where nothing.
+        run: id of a run that it is about; else empty.
+    """
+
+    topic: str
+    ok: bool | None
+    sentence: str
+    hint: str = ""
+    run: str = ""
+
+
+def problem(topic: str, error: LabError) -> Check:
+    """A problem that the user can solve, as a failed check."""
+    return Check(topic, False, sentence(error.message), error.hint)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, except where a setting begins it, and a full stop."""
+    first = text.split(" ", 1)[0]
+    return f"{text if '=' in first or '_' in first else text[:1].upper() + text[1:]}."

@@ -1,0 +1,64 @@
+"""What a run is beside others: a repetition, or more work than they have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from bidora.config import RunConfig, gradient_evaluations, is_bilevel
+from bidora.errors import LabError
+from bidora.preflight.check import Check
+from bidora.runs import RUN_ID, Run
+from bidora.wording import counted, number
+
+
+def check_repetition(config: RunConfig, folder: Path) -> Check | None:
+    """The newest run with equal settings that is not over without a result; None where there is none."""
+    wanted = config.digest()
+    for name in sorted(os.listdir(folder), reverse=True) if folder.is_dir() else ():
+        if RUN_ID.match(name) and _digest(folder / name, _stamp(folder / name / "config.json")) == wanted:
+            state = Run(folder / name).state
+            if state not in ("failed", "stopped", "lost"):
+                words = f"Seed {config.seed}: a run with equal settings is there ({name}, {state})."
+                hint = "on one machine it ends with the same bits: another seed tells more than a repetition"
+                return Check("equal run", None, words, hint, name)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, stamp: int) -> str:
+    """Digest of a run's settings, read once; empty where they cannot be read."""
+    try:
+        return Run(path).config.digest() if stamp else ""
+    except (LabError, OSError):
+        return ""
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def check_effort(config: RunConfig, others: Sequence[RunConfig]) -> Check | None:
+    """Gradient evaluations, beside those of the group's other methods."""
+    own = gradient_evaluations(config)
+    counts = {config.method: own} | {each.method: gradient_evaluations(each) for each in others}
+    words = f"{number(own)} gradient evaluations"
+    words += " in search and retraining" if is_bilevel(config) and config.steps_of_retraining else ""
+    if len(counts) < 2:
+        return Check("effort", True, f"{words}.")
+    listed = ", ".join(f"{method} {number(count)}" for method, count in sorted(counts.items()))
+    ratio = max(counts.values()) / min(counts.values())
+    if ratio < 1.05:
+        return Check("effort", True, f"About equal gradient evaluations for all ({listed}).")
+    return Check(
+        "effort",
+        None,
+        f"Gradient evaluations are not equal for the {counted(len(counts), 'method')}: {listed}; the most is "
+        f"{number(ratio, 2)} times the least.",
+        "choose equal gradient evaluations, or say so beside the result",
+    )

