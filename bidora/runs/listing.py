@@ -20,27 +20,33 @@ def list_runs(root: str | Path | None = None) -> list[Run]:
         if not RUN_ID.match(path.name):
             continue
         try:
-            run = Run(path)
-            run.config  # noqa: B018 - reading it shows whether it is readable
+            found.append(_readable(path))
         except (LabError, OSError):
             continue
-        found.append(run)
     return found
+
+
+def _readable(path: Path) -> Run:
+    run = Run(path)
+    run.config  # noqa: B018 - reading it shows whether it is readable
+    return run
 
 
 def find_run(name: str, root: str | Path | None = None) -> Run:
     """The run of that id or unique part of one, the last one for `last`, or the run folder of that path.
 
     Raises:
-        LabError: none or more than one fits.
+        LabError: none or more than one fits, or the settings of the one whose whole id it is cannot be read.
     """
     if os.sep in name and (Path(name) / "config.json").is_file():
         return Run(name)
+    where = Path(root) if root is not None else runs_root()
+    if RUN_ID.match(name) and (where / name).is_dir():  # the whole id: the others need not be read
+        return _readable(where / name)
     runs = list_runs(root)
     fitting = runs[:1] if name == "last" else [run for run in runs if name and name in run.id]
     if len(fitting) == 1:
         return fitting[0]
-    where = Path(root) if root is not None else runs_root()
     if fitting:
         raise LabError(
             f"{name!r} fits {len(fitting)} runs: {', '.join(run.id for run in fitting[:4])}",
@@ -48,3 +54,12 @@ def find_run(name: str, root: str | Path | None = None) -> Run:
             kind="run",
         )
     raise LabError(f"no run {name!r} in {where}", hint="`bidora list` shows the runs there are", kind="run")
+
+
+def run_folders(root: str | Path | None = None) -> list[Path]:
+    """Folders that are named like runs and have settings, newest first; nothing of them is read."""
+    root = Path(root) if root is not None else runs_root()
+    if not root.is_dir():
+        return []
+    names = (each.name for each in os.scandir(root) if RUN_ID.match(each.name))
+    return [root / name for name in sorted(names, reverse=True) if (root / name / "config.json").is_file()]

@@ -19,7 +19,7 @@ FOLDER = ".trash"
 DAYS = 30
 """How long the app offers to keep deleted runs."""
 
-_DELETED_ID = re.compile(RUN_ID.pattern.removesuffix("$") + r"(-[0-9a-f]{4})?$")
+_DELETED_ID = re.compile(RUN_ID.pattern.removesuffix(r"\Z") + r"(-[0-9a-f]{4})?\Z")
 
 
 class Deleted(NamedTuple):

@@ -35,7 +35,8 @@ def worker_identity(pid: int) -> dict[str, Any]:
 
 def worker_alive(status: Mapping[str, Any]) -> bool:
     """Whether the worker that wrote a status still lives: same process, same start, fresh heartbeat."""
-    fresh = time.time() - float(status.get("heartbeat") or 0) < HEARTBEAT_SECONDS
+    beat = status.get("heartbeat")
+    fresh = isinstance(beat, (int, float)) and time.time() - beat < HEARTBEAT_SECONDS
     if status.get("host") not in (None, socket.gethostname()):
         return fresh  # a process on another machine can only be judged by its heartbeat
     pid, began = status.get("pid"), status.get("process_start")
