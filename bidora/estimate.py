@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,8 +101,19 @@ def total(estimates: Iterable[Estimate], *, limit: int = 1) -> Estimate:
     return Estimate(
         None if None in seconds or not found else math.fsum(filter(None, seconds)),
         None if not memory or any(map(math.isnan, memory)) else math.fsum(memory),
-        found[0].basis if found else "",
+        "; ".join(dict.fromkeys(each.basis for each in found)),
     )
+
+
+def estimate_of_group(configs: Sequence[RunConfig], runs: Iterable[Run], *, limit: int = 1) -> Estimate:
+    """What several runs need together; each kind of run is estimated once, as the seed changes nothing."""
+    finished = list(runs)
+    kinds: dict[RunConfig, Estimate] = {}
+    for config in configs:
+        kind = config.replace(seed=0)
+        if kind not in kinds:
+            kinds[kind] = estimate(kind, finished)
+    return total((kinds[config.replace(seed=0)] for config in configs), limit=limit)
 
 
 def _known(config: RunConfig, runs: Iterable[Run]) -> list[_Known]:

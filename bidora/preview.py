@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bidora.config import RunConfig, is_bilevel
+from bidora.config import RunConfig, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
 from bidora.tasks import prepare, task_is_fetched
 from bidora.wording import number, size
@@ -109,6 +109,21 @@ def phases_in_words(config: RunConfig) -> str:
     if config.steps_of_retraining:
         words += f"; then retraining, {number(config.steps_of_retraining)} steps; {number(config.total_steps)} in all"
     return words
+
+
+def kinds_in_words(configs: Iterable[RunConfig]) -> list[str]:
+    """What each kind of run does, whatever its seed: method and phases, one sentence each."""
+    kinds = dict.fromkeys(config.replace(seed=0) for config in configs)
+    return [f"{method_in_words(config)}. {phases_in_words(config).capitalize()}." for config in kinds]
+
+
+def work_in_words(configs: Sequence[RunConfig]) -> str:
+    """Gradient evaluations of all runs together, and of one run of each kind where they differ."""
+    kinds = dict.fromkeys(config.replace(seed=0) for config in configs)
+    all_of_them = sum(map(gradient_evaluations, configs))
+    words = f"{number(all_of_them)} gradient evaluations (one batch forward and backward each)"
+    each = [f"{config.method} {number(gradient_evaluations(config))}" for config in kinds]
+    return f"{words}; per run: {', '.join(dict.fromkeys(each))}." if len(configs) > 1 else f"{words}."
 
 
 def command_lines(configs: Iterable[RunConfig], *, group: str = "") -> str:

@@ -203,7 +203,7 @@ class RunConfig(Portable):
     threads: int = setting(
         0,
         group="running",
-        help="CPU threads; 0: all cores, or a run's part of them in a queue that runs several at once (a different number may change last bits)",
+        help="CPU threads; 0: all cores, or a share of them where a queue runs several at once (may change last bits)",
         minimum=0,
     )
     evaluate_every: int = setting(

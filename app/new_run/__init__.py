@@ -1,0 +1,1 @@
+"""Parts of the view "New run": what is compared, own tables, what will happen, the queue."""

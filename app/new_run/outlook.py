@@ -1,0 +1,74 @@
+"""What will happen: how many runs, how long, in which phases, what stands in the way, and the same as code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.charts import plain
+from app.page import all_runs, link, root
+from bidora.config import RunConfig
+from bidora.errors import LabError
+from bidora.estimate import Estimate, estimate_of_group
+from bidora.preflight import Check, preflight_of_group, worst
+from bidora.preview import command_lines, kinds_in_words, notebook_cell, work_in_words
+from bidora.queueing import read_queue
+from bidora.wording import counted, duration, number, size
+
+ICONS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/info:"}
+WORDS = {True: "fine", False: "in the way", None: "to know"}
+"""What an icon means, for those who do not see it."""
+
+
+def outlook_part(configs: Sequence[RunConfig], *, group: str, code: bool = True) -> bool:
+    """Show it; returns whether nothing stands in the way of a start."""
+    expected = _estimate(configs)
+    st.subheader("What will happen")
+    first, second, third = st.columns(3)
+    first.metric("Runs", number(len(configs)))
+    second.metric("Time", duration(expected.seconds) if expected.seconds else "unknown")
+    third.metric("Peak memory", size(expected.memory) if expected.memory else "unknown")
+    st.caption(f"{work_in_words(configs)} Time and memory: {plain(expected.basis)}.")
+    for line in kinds_in_words(configs):
+        st.markdown(f"- {plain(line)}")
+    checks = preflight_of_group(configs, root(), memory=expected.memory)
+    _checks(checks)
+    if code:
+        _code(configs, group)
+    return worst(checks) is not False
+
+
+def _estimate(configs: Sequence[RunConfig]) -> Estimate:
+    try:
+        return estimate_of_group(configs, all_runs(), limit=read_queue(root()).limit)
+    except LabError:  # said by the preflight
+        return Estimate(None, None, "unknown, as something stands in the way")
+
+
+def _checks(checks: Sequence[Check]) -> None:
+    """Problems and things to know in sight; what is fine, folded."""
+    for check in checks:
+        if check.ok is False:
+            words = f"**{check.topic}**: {plain(check.sentence)}"
+            st.error(f"{words} {_hint(check)}", icon=ICONS[False])
+    for check in checks:
+        if check.ok is None:
+            st.markdown(f"{ICONS[None]} **{check.topic}**: {plain(check.sentence)} {_hint(check)}")
+            if check.run:
+                link("runs", f"Open {check.run}", icon=":material/open_in_new:", run=check.run)
+    fine = [check for check in checks if check.ok]
+    with st.expander(f"{counted(len(fine), 'check is', 'checks are')} fine", key="new-run-checks"):
+        for check in fine:
+            st.markdown(f"{ICONS[True]} **{check.topic}**: {plain(check.sentence)}")
+
+
+def _hint(check: Check) -> str:
+    return f"*{plain(check.hint[:1].upper() + check.hint[1:])}.*" if check.hint else ""
+
+
+def _code(configs: Sequence[RunConfig], group: str) -> None:
+    with st.expander("The same as command, as notebook cell", key="new-run-code"):
+        command, cell = st.tabs(["As command", "As notebook cell"])
+        command.code(command_lines(configs, group=group), language="bash", wrap_lines=True)
+        cell.code(notebook_cell(configs, group=group), language="python", wrap_lines=True)
