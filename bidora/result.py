@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from bidora.classifier import Classifier, save_head
 from bidora.encoding import TargetScale
 from bidora.evaluation import Evaluation
+from bidora.final_weights import spectrum_table, unit_table
 from bidora.metrics import PRIMARY, baseline
+from bidora.recorder import merged_weights
 from bidora.runs import Run, finite, write_json
 from bidora.statistics import fit_dynamics
 from bidora.tasks.splits import Split
@@ -70,11 +74,44 @@ def dynamics_summary(run: Run) -> dict[str, Any]:
     return {**found, "slope": fit.slope, "pearson": fit.pearson, "spearman": fit.spearman, "points": len(points)}
 
 
+def write_final_weights(run: Run, model: Classifier, base: Mapping[str, Tensor]) -> None:
+    """Write units.parquet and spectrum.parquet: what became of every unit and of the rank of the change.
+
+    Args:
+        run: where to write.
+        model: trained.
+        base: W0 by layer name.
+    """
+    merged = merged_weights(model, list(base))
+    run.write_table("units", unit_table(base, merged))
+    run.write_table("spectrum", spectrum_table(base, merged))
+
+
 def save_adapter(
-    model: Classifier, folder: Path, tokenizer: Any, *, labels: tuple[str, ...], kind: str, scale: TargetScale | None
+    model: Classifier,
+    folder: Path,
+    tokenizer: Any,
+    *,
+    base: str,
+    labels: tuple[str, ...],
+    kind: str,
+    scale: TargetScale | None,
 ) -> None:
-    """Save in the layout of PEFT (full fine-tuning: of transformers), with tokenizer, labels and a mean-pooling head."""
+    """Save in the layout of PEFT (full fine-tuning: of transformers), with tokenizer, labels and a mean-pooling head.
+
+    Args:
+        model: trained.
+        folder: made if it is not there.
+        tokenizer: saved beside the adapter.
+        base: what adapter_config.json names as the model before: a hub id, a packaged name or the user's own folder.
+        labels: names of the classes.
+        kind: classification, regression or multilabel.
+        scale: of the target, for regression.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for adapter in getattr(model.backbone, "peft_config", {}).values():
+        adapter.base_model_name_or_path = base
+    model.backbone.config._name_or_path = base  # PEFT's model card takes it from there
     model.backbone.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     save_head(model, folder)

@@ -20,7 +20,7 @@ from bidora.models import get_model, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
 from bidora.provenance import provenance
 from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestScoreRecorder, base_weights
-from bidora.result import result_of, save_adapter
+from bidora.result import result_of, save_adapter, write_final_weights
 from bidora.runs import Run, read_json, write_json
 from bidora.tasks import Prepared, get_task, prepare
 from bidora.trainer import (
@@ -101,7 +101,7 @@ class _Training:
                 return {}
             if phase.bilevel:
                 after_search = self._score_after_search(model, data)
-        return self._finish(model, data, after_search)
+        return self._finish(model, data, base, after_search)
 
     # -- preparation --------------------------------------------------------------------------------------------
 
@@ -110,7 +110,8 @@ class _Training:
         config, task = self.config, get_task(self.config.task)
         self._tell("reading data")
         prepared = prepare(config, self.progress)
-        self.folder = model_folder(get_model(config.model or task.default_model).name, self.progress)
+        self.model = get_model(config.model or task.default_model)
+        self.folder = model_folder(self.model.name, self.progress)
         tokenizer = AutoTokenizer.from_pretrained(self.folder)
         length = config.max_length or task.default_length
         scale = TargetScale.of(prepared.train.targets) if prepared.kind == "regression" else None
@@ -244,12 +245,20 @@ class _Training:
             write_json(path, self._evaluate(model, data, "test", progress=self.progress).scores)
         return read_json(path)
 
-    def _finish(self, model: Classifier, data: _Data, after_search: dict[str, Any]) -> dict[str, Any]:
-        """Save the adapter, test, write predictions and result."""
+    def _finish(
+        self, model: Classifier, data: _Data, base: dict[str, Tensor], after_search: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Save the adapter, test, write predictions, final weights and result."""
         run, prepared = self.run, data.prepared
         run.update_status(state="finalising", step=self.config.total_steps, eta_seconds=None)
         save_adapter(
-            model, run.adapter_dir, data.tokenizer, labels=prepared.labels, kind=prepared.kind, scale=data.scale
+            model,
+            run.adapter_dir,
+            data.tokenizer,
+            base=self.model.public_name,
+            labels=prepared.labels,
+            kind=prepared.kind,
+            scale=data.scale,
         )
         test = self._evaluate(model, data, "test", progress=self.progress)
         test.predictions(data.splits["test"].split, prepared.labels).to_parquet(
@@ -264,6 +273,7 @@ class _Training:
             "trainable_parameters": sum(parameter.numel() for level in levels for parameter in level.values()),
             "total_parameters": sum(parameter.numel() for parameter in model.parameters()),
         }
+        write_final_weights(run, model, base)  # after the peak of memory was read, which is that of training
         result = result_of(
             run,
             test=test,

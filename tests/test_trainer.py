@@ -18,6 +18,7 @@ from bidora.classifier import Classifier, build_classifier, loss_of
 from bidora.config import RunConfig
 from bidora.cost import Cost
 from bidora.encoding import EncodedSplit, PaddingCollator
+from bidora.orthogonality import Orthogonality
 from bidora.phases import Phase, training_arguments
 from bidora.tasks.splits import Split
 from bidora.trainer import BiLevelTrainer, LevelTrainer, LowerObjective, initial_magnitudes
@@ -110,10 +111,8 @@ def test_hypergradient_equals_a_finite_difference_of_the_whole_step(
         tiny_bert, tmp_path, unroll_scale=scale, mixed_product=mixed, max_gradient_norm=0.3, kernel="peft"
     )
     trainer.model.double()
-    trainer.lower_objective.orthogonality.grams = [
-        layer.get_base_layer().weight.detach() @ layer.get_base_layer().weight.detach().t()
-        for layer in trainer.lower_objective.orthogonality.layers
-    ]
+    before = trainer.lower_objective.orthogonality
+    trainer.lower_objective.orthogonality = Orthogonality(before.layers, twice=before.twice)
     trainer.create_optimizer_and_scheduler(4)
     for parameter in trainer.direction.values():  # a warmed optimiser, so that Adam's step is smooth in its gradient
         noise = torch.Generator().manual_seed(parameter.numel())

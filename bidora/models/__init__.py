@@ -28,12 +28,15 @@ __all__ = [
 MODELS: dict[str, Model] = {model.name: model for model in (MINILM, ESM2)}
 """The encoders that need no hub."""
 
+_BY_HUB_ID = {model.hub_id: model for model in MODELS.values() if model.hub_id}
+
 
 def get_model(name: str) -> Model:
     """What is known about a model.
 
     Args:
-        name: a packaged name (`MODELS`), a local folder, or a hub id.
+        name: a packaged name (`MODELS`), a local folder, or a hub id; the id of weights that travel in a package means
+            these, since they are the same bytes and need no hub.
 
     Raises:
         LabError: it is none of these, or the folder is not a model that can be used.
@@ -54,6 +57,8 @@ def get_model(name: str) -> Model:
         )
     if looks_like_path(name) or Path(name).is_dir():
         return local_model(name)
+    if name in _BY_HUB_ID:
+        return _BY_HUB_ID[name]
     return hub_model(name, packaged=list(MODELS))
 
 

