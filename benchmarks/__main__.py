@@ -91,9 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="tiny random models and two rounds")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
-    parser.add_argument("--rounds", type=int, default=0, help="timings of each contestant (default: 9 for steps)")
+    parser.add_argument("--rounds", type=int, default=0, help="timings of each contestant (default: 5 for steps)")
     parser.add_argument(
-        "--sizes", nargs="+", default=[], choices=[str(size) for size in SIZES], metavar="SIZE",
+        "--sizes",
+        nargs="+",
+        default=[],
+        choices=[str(size) for size in SIZES],
+        metavar="SIZE",
         help="steps and accuracy only: some of " + ", ".join(f"'{size}'" for size in SIZES),
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")

@@ -76,7 +76,7 @@ def run(settings: Settings) -> Part:
 def _rows(shape: Shape, settings: Settings) -> list[dict[str, Any]]:
     passes = {form: Passes(shape, form, settings.device) for form in FORMS}
     options = dict(
-        reference=PEFT, rounds=settings.rounds_or(25), device=settings.device, warmup=3, calls=10 * settings.calls
+        reference=PEFT, rounds=settings.rounds_or(9), device=settings.device, warmup=3, calls=5 * settings.calls
     )
     if settings.quick or shape.rows > 3000:
         options["calls"] = settings.calls

@@ -21,7 +21,7 @@ from bidora.trainer import BiLevelTrainer, LevelTrainer
 SIZES = (Size("minilm", 16, 64), Size("minilm", 16, 128))
 QUICK_SIZES = (Size("tiny", 4, 12),)
 
-STEPS = 45
+STEPS = 30
 """Steps of one training; records come as often as in a run of 150 steps, every third step."""
 
 METHODS: dict[str, dict[str, Any]] = {DEFAULT: dict(method="bidora"), "DoRA, our layer": dict(method="dora")}
@@ -54,7 +54,7 @@ def run(settings: Settings) -> Part:
 
 def _shares(encoder: Encoder, size: Size, config: RunConfig, settings: Settings) -> dict[str, float]:
     shares, differences, steps = [], [], []
-    for _ in range(settings.rounds_or(3)):
+    for _ in range(settings.rounds_or(2)):
         plain, _ = _train(encoder, size, config, settings, recorded=False)
         recorded, inside = _train(encoder, size, config, settings, recorded=True)
         shares.append(inside / recorded)

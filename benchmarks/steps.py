@@ -79,7 +79,7 @@ def _rows(
         lower_steps = {name: getattr(each, "lower_steps", 1) for name, each in iterations.items()}
         memory = {name: _peak_memory(each, settings) for name, each in iterations.items()}
         timings = interleaved(
-            iterations, reference=REFERENCE, rounds=settings.rounds_or(9), device=settings.device, calls=settings.calls
+            iterations, reference=REFERENCE, rounds=settings.rounds_or(5), device=settings.device, calls=settings.calls
         )
         for name, timing in timings.items():
             per_step = Timing(tuple(each / lower_steps[name] for each in timing.seconds), timing.reference)
