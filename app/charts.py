@@ -1,45 +1,89 @@
-"""One way to show a figure: chart, words for those who cannot see it, data as table and CSV, code for a notebook."""
+"""One way to show a figure: title, chart, convention, words for those who cannot see it, table and CSV, notebook cell."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+from bidora.figures import without_words
 
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go
 
 _BAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "responsive": True}
+_PANEL = 270
+"""Pixels that a panel needs; where panels stand side by side, a narrow page scrolls them sideways."""
 
 
 def show(figure: go.Figure, *, key: str, table: pandas.DataFrame | None = None, code: str = "") -> None:
     """Draw a figure of bidora.figures with everything that belongs to it.
 
+    Title, convention and notes are set as text of the page, which wraps on narrow screens and is read aloud; plotly's
+    own text does neither.
+
     Args:
-        figure: its `layout.meta["alt"]` says in words what there is to see.
-        key: unique on the page.
+        figure: its `layout.meta` holds alt, convention, notes and panels.
+        key: unique on the page; constant while a chart is updated.
         table: the numbers behind it; shown folded, and offered as CSV.
-        code: lines for a notebook that draw the same figure.
+        code: a notebook cell that draws the same figure.
     """
-    alt = str((figure.layout.meta or {}).get("alt", ""))
-    st.plotly_chart(figure, key=key, theme=None, width="stretch", config=_BAR)
+    meta = figure.layout.meta or {}
+    title = str(figure.layout.title.text or "")
+    if title:
+        st.markdown(f"##### {plain(title)}")
+    panels = int(meta.get("panels") or 1)
+    wide = panels > 1
+    if wide:
+        st.html(_scrolling(f"wide-{key}", panels * _PANEL))
+    with st.container(key=f"wide-{key}" if wide else None):
+        st.plotly_chart(
+            without_words(figure),
+            key=key,
+            theme=None,
+            width="stretch",
+            config=_BAR,
+            alt=title or "Chart, described below",
+        )
+    if meta.get("convention"):
+        st.caption(plain(str(meta["convention"])))
+    for note in meta.get("notes") or ():
+        st.caption(f":material/info: {plain(str(note))}")
+    _details(str(meta.get("alt", "")), key, table, code)
+
+
+def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> None:
     if not alt and table is None and not code:
         return
     with st.expander("In words, as a table, as code", icon=":material/table_view:"):
         if alt:
-            st.markdown(alt)
+            st.markdown(plain(alt))
         if table is not None:
             st.dataframe(table, key=f"{key}-table", width="stretch", hide_index=True)
             st.download_button(
                 "Download CSV",
-                table.to_csv(index=False).encode(),
-                file_name=f"{key}.csv",
+                lambda: table.to_csv(index=False).encode(),
+                file_name=f"{re.sub(r'[^A-Za-z0-9_-]', '-', key)}.csv",
                 mime="text/csv",
                 key=f"{key}-csv",
                 icon=":material/download:",
                 on_click="ignore",
             )
         if code:
-            st.caption("The same figure in a notebook:")
+            st.caption("Copy as notebook cell; it draws the same figure:")
             st.code(code, language="python")
+
+
+def plain(text: str) -> str:
+    """Text as it is: nothing in it is read as Markdown, a formula, an emoji, HTML or an address.
+
+    Addresses (http://…, www.…, a@b.c) become links after escapes are undone, so a word joiner, which nobody sees, parts them.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]<>#$~|:])", r"\\\1", text)
+    return re.sub(r"https?\\:|www(?=\.)|@", "\\g<0>\u2060", escaped, flags=re.IGNORECASE)
+
+
+def _scrolling(key: str, width: int) -> str:
+    return f"<style>.st-key-{key} {{overflow-x: auto;}} .st-key-{key} > * {{min-width: {width}px;}}</style>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from bidora.analysis.grouping import Facts, Group, groups_of
 from bidora.analysis.tables import COSTS, COUNTS
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 from bidora.runs import Run
-from bidora.statistics import mean_interval, paired_difference
+from bidora.statistics import PairedDifference, mean_interval, paired_difference
 
 if TYPE_CHECKING:
     import pandas
@@ -77,25 +78,31 @@ def _score(members: tuple[Facts, ...], metric: str) -> tuple[float, float, float
     return sum(known) / len(known), max(low, least), min(high, most)  # NaN stays NaN: it is the first argument
 
 
-def paired_differences(runs: Iterable[Run], metric: str = "") -> pandas.DataFrame:
+def paired_differences(runs: Iterable[Run], metric: str = "", *, reference: str = "") -> pandas.DataFrame:
     """Differences between every two methods of a task on the same seeds and the same test data.
 
     Args:
         runs: any runs; only those with final scores count.
         metric: by default each task's primary one.
+        reference: label of the method that all others are compared with (others − reference); by default every two
+            are compared.
 
     Returns:
         task, variant, examples_per_class, metric, first, second (labels; first comes later in LoRA, DoRA, BiDoRA,
         full), pairs (how many), seeds (in words), mean, low, high (of first − second; 95 % bootstrap over pairs),
-        higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), sentence (what may be said).
+        higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), sentence (what was found), verdict (what
+        may be concluded), first_method, second_method, differences (tuple, in the order of seeds).
     """
     import pandas
 
     groups = groups_of(runs)
-    rows = [
-        _pair_row(second, first, metric) for second, first in combinations(groups, 2) if first.block == second.block
-    ]
+    pairs = [(second, first) for second, first in combinations(groups, 2) if first.block == second.block]
+    if reference:
+        pairs = [pair if pair[0].label == reference else pair[::-1] for pair in pairs]
+        pairs = [pair for pair in pairs if pair[0].label == reference]
+    rows = [_pair_row(second, first, metric) for second, first in pairs]
     columns = "task variant examples_per_class metric first second pairs seeds mean low high higher lower p sentence"
+    columns += " verdict first_method second_method differences"
     return pandas.DataFrame(rows, columns=columns.split())
 
 
@@ -135,4 +142,19 @@ def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
         "lower": found.lower,
         "p": found.test.p if found.test else NAN,
         "sentence": sentence + (" (lower is better)" if metric in LOWER_IS_BETTER else ""),
+        "verdict": _verdict(found, sentence) + (" (lower is better)" if metric in LOWER_IS_BETTER else ""),
+        "first_method": first.method,
+        "second_method": second.method,
+        "differences": found.differences,
     }
+
+
+def _verdict(found: PairedDifference, sentence: str) -> str:
+    """The sentence, after what it allows: nothing where seeds disagree, little where they are two."""
+    sentence = re.sub(r"(?<!\S)-(?=\d)", "−", sentence)
+    total = len(found.differences)
+    if total < 2:
+        return sentence
+    if total not in (found.higher, found.lower):
+        return f"No difference is shown: {sentence.removesuffix(': no clear direction')}"
+    return f"Too few seeds for a conclusion: {sentence}" if total == 2 else sentence

@@ -17,11 +17,15 @@ _BESIDES = {"method", "seed", "norm", "examples_per_class", "task", "variant"}
 
 
 class Finding(NamedTuple):
-    """One answer: topic, whether the methods are on equal terms (None: cannot be told), and the sentence."""
+    """One answer: topic, whether the methods are on equal terms (None: cannot be told), and the sentence.
+
+    `barred` says that no conclusion about the methods may be drawn, however the scores look.
+    """
 
     topic: str
     fair: bool | None
     sentence: str
+    barred: bool = False
 
 
 def fairness(runs: Iterable[Run]) -> list[str]:
@@ -56,10 +60,11 @@ def _of_block(groups: list[Group]) -> list[Finding]:
 def _same_data(groups: list[Group]) -> Finding:
     tests = {each.digest("test") or str(each.at("n_test")) for group in groups for each in group.members}
     if len(tests) > 1:
-        return Finding("data", False, "Data: the test sets differ, so the scores cannot be compared.")
+        return Finding("data", False, "Data: the test sets differ, so the scores cannot be compared.", barred=True)
     different = _different_training_data(groups)
     if different:
-        return Finding("data", False, f"Data: not all methods had the same training examples ({different}).")
+        unlike = f"Data: not all methods had the same training examples ({different})."
+        return Finding("data", False, unlike, barred=True)
     count = groups[0].mean("n_train")
     known = f"the same {count:,.0f} training examples" if math.isfinite(count) else "the same training examples"
     words = [f"Data: all methods had {known} of each seed." if _several(groups) else f"Data: all methods had {known}."]
@@ -135,11 +140,12 @@ def _same_settings(groups: list[Group]) -> Finding:
         if name not in _BESIDES and len(set(values.values())) > 1:
             found[name] = values
     if len({each.weights for group in groups for each in group.members} - {""}) > 1:
-        return Finding("settings", False, "Settings: the pretrained weights differ, so the scores cannot be compared.")
+        words = "Settings: the pretrained weights differ, so the scores cannot be compared."
+        return Finding("settings", False, words, barred=True)
     if not found:
         return Finding("settings", True, "Settings: everything but the method is equal.")
-    words = "; ".join(f"{name} {_listed(values, in_words)}" for name, values in found.items())
-    return Finding("settings", False, f"Settings: besides the method these differ: {words}.")
+    listed = "; ".join(f"{name} {_listed(values, in_words)}" for name, values in found.items())
+    return Finding("settings", False, f"Settings: besides the method these differ: {listed}.")
 
 
 def _same_tuning(groups: list[Group]) -> Finding:
@@ -156,10 +162,13 @@ def _same_seeds(groups: list[Group]) -> Finding:
     seeds = {group.label: group.seeds for group in groups}
     if len(set(seeds.values())) > 1:
         listed = _listed(seeds, lambda each: "/".join(map(str, each)))
-        return Finding("seeds", False, f"Seeds: not the same ({listed}); only shared seeds can be paired.")
+        shared = set(groups[0].seeds).intersection(*(group.seeds for group in groups))
+        words = f"Seeds: not the same ({listed}); only shared seeds can be paired."
+        return Finding("seeds", False, words, barred=not shared)
     first = groups[0].seeds
     if len(first) == 1:
-        return Finding("seeds", False, f"Seeds: one seed ({first[0]}), so no conclusion about the methods is allowed.")
+        words = f"Seeds: one seed ({first[0]}), so no conclusion about the methods is allowed."
+        return Finding("seeds", False, words, barred=True)
     return Finding("seeds", True, f"Seeds: the same {len(first)} for all ({', '.join(map(str, first))}).")
 
 

@@ -11,6 +11,8 @@ from bidora.runs import Run
 if TYPE_CHECKING:
     import pandas
 
+    from bidora.statistics import DynamicsFit
+
 COSTS = (
     "seconds_training",
     "seconds_total",
@@ -174,11 +176,24 @@ def _spaced(steps: pandas.Series, checkpoints: int) -> list[Any]:
     return [recorded[place] for place in places if recorded[place] > 0 or len(recorded) == 1]
 
 
-def dynamics_fits(points: pandas.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pandas.DataFrame:
+def fits_of(points: pandas.DataFrame, *, resamples: int = 2000, seed: int = 0) -> dict[str, DynamicsFit]:
+    """Label → the line through its ΔM against ΔD, for `figures.magnitude_vs_direction` and `dynamics_fits`."""
+    from bidora.statistics import fit_dynamics
+
+    return {
+        str(label): fit_dynamics(part, resamples=resamples, seed=seed)
+        for label, part in points.groupby("label", sort=False)
+    }
+
+
+def dynamics_fits(
+    points: pandas.DataFrame, fits: Mapping[str, DynamicsFit] | None = None, *, resamples: int = 2000, seed: int = 0
+) -> pandas.DataFrame:
     """The line through ΔM against ΔD for each label: what stands in the table below the figure.
 
     Args:
         points: as `dynamics_table` gives them.
+        fits: label → fit, if they are there already; else they are made here.
         resamples: of the bootstrap over layers.
         seed: of its draws.
 
@@ -188,10 +203,8 @@ def dynamics_fits(points: pandas.DataFrame, *, resamples: int = 2000, seed: int 
     """
     import pandas
 
-    from bidora.statistics import fit_dynamics
-
-    rows = []
-    for label, part in points.groupby("label", sort=False):
-        fit = fit_dynamics(part, resamples=resamples, seed=seed)
-        rows.append({"label": label, "runs": part["run"].nunique(), **fit.as_row()})
-    return pandas.DataFrame(rows)
+    found = fits if fits is not None else fits_of(points, resamples=resamples, seed=seed)
+    runs = points.groupby("label")["run"].nunique() if len(points) else {}
+    return pandas.DataFrame(
+        [{"label": label, "runs": int(runs[label]), **fit.as_row()} for label, fit in found.items()]
+    )

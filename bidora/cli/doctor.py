@@ -133,7 +133,7 @@ def _disk(name: str, folder: Path, text: str) -> Finding:
 
 
 def _cache() -> Iterator[Finding]:
-    from bidora.cli.fetching import parts
+    from bidora.fetching import parts
 
     for part in parts():
         kept = part.cached()

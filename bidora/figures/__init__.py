@@ -5,23 +5,48 @@ a description in words for those who cannot see it. `template` is "light", "dark
 background is transparent, so that the page shows through.
 """
 
-from bidora.figures.appearance import STYLES, Style, styles_of
+from bidora.figures.appearance import STYLES, Style, styles_of, without_words
+from bidora.figures.arrows import arrows
 from bidora.figures.cost import cost
+from bidora.figures.differences import paired_differences
 from bidora.figures.drift import direction_drift, magnitude_drift
+from bidora.figures.gap import generalisation_gap
 from bidora.figures.learning import learning_curves
 from bidora.figures.levels import two_levels
+from bidora.figures.motion import magnitude_motion
+from bidora.figures.plane import hypergradient_arrows, plane
+from bidora.figures.reachable import reachable
 from bidora.figures.relation import magnitude_vs_direction
+from bidora.figures.replay import Film, replay
 from bidora.figures.samples import samples
+from bidora.figures.scores import scores
+from bidora.figures.spectrum import change_spectrum
+from bidora.figures.units import magnitude_units
+from bidora.figures.votes import vote_result
 
 __all__ = [
     "STYLES",
+    "Film",
     "Style",
+    "arrows",
+    "change_spectrum",
     "cost",
     "direction_drift",
+    "generalisation_gap",
+    "hypergradient_arrows",
     "learning_curves",
     "magnitude_drift",
+    "magnitude_motion",
+    "magnitude_units",
     "magnitude_vs_direction",
+    "paired_differences",
+    "plane",
+    "reachable",
+    "replay",
     "samples",
+    "scores",
     "styles_of",
     "two_levels",
+    "vote_result",
+    "without_words",
 ]

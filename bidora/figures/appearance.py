@@ -35,6 +35,9 @@ STYLES = {
 }
 """The look of each method (colours of Okabe and Ito, told apart by colour-blind readers)."""
 
+CONVENTION = "convention"
+"""Name of the annotation that holds the lines below a figure."""
+
 NEUTRAL = "#AA4499"
 """For what belongs to no method; readable on light and on dark pages."""
 
@@ -91,6 +94,7 @@ def finish(
     notes: Sequence[str] = (),
     legend: bool = True,
     above: int = 0,
+    panels: int = 1,
 ) -> go.Figure:
     """Give a figure its title, the convention line below it, alt text, margins and a transparent background.
 
@@ -104,6 +108,7 @@ def finish(
         notes: what a reader must know before believing it; shown below the convention.
         legend: whether there is a legend above the chart.
         above: further pixels needed between title and chart.
+        panels: how many stand side by side; what shows the figure must give each some width.
     """
     lines = [line for text in (convention, *notes) for line in wrapped(text)]
     above += 52 + (22 * _legend_lines(figure) if legend else 0)
@@ -119,9 +124,10 @@ def finish(
         # Hung from the top of the page, so that it grows towards the chart and never into the title.
         legend=dict(orientation="h", x=0, xanchor="left", y=1 - 40 / height, yanchor="top", yref="container"),
         showlegend=legend,
-        meta={"alt": f"{title} {alt}", "convention": convention, "notes": list(notes)},
+        meta={"alt": f"{title} {alt}", "convention": convention, "notes": list(notes), "panels": panels},
     )
     figure.add_annotation(
+        name=CONVENTION,
         text="<br>".join(lines),
         x=0,
         xref="paper",
@@ -135,6 +141,43 @@ def finish(
         font=dict(size=12),
     )
     return figure
+
+
+def without_words(figure: go.Figure) -> go.Figure:
+    """The drawing alone, for pages that set title, convention and notes as text, which wraps on narrow screens.
+
+    The legend then hangs on the chart, and plotly makes room for as many lines as it needs.
+
+    Args:
+        figure: as `finish` leaves it; it is not changed.
+    """
+    import plotly.graph_objects as go
+
+    bare = go.Figure(figure)
+    lines = next((note.text for note in figure.layout.annotations if note.name == CONVENTION), "")
+    below = 18 * (lines.count("<br>") + 1) if lines else 0
+    headings = any(note.yref == "paper" and note.y and note.y >= 0.99 for note in figure.layout.annotations)
+    legend = bool(figure.layout.showlegend)
+    gone = 40 + (22 * _legend_lines(figure) if legend else 0)
+    top, bottom = max(12, figure.layout.margin.t - gone), figure.layout.margin.b - below - 14
+    height = figure.layout.height - gone - below - 14
+    plot = max(1, height - top - bottom)
+    if legend:
+        height += 26
+        top += 26
+    bare.update_layout(
+        title=None,
+        height=height,
+        margin=dict(l=10, r=10, t=top, b=bottom),
+        legend=dict(orientation="h", x=0, xanchor="left", yref="paper", yanchor="bottom")
+        | dict(y=1 + (26 if headings else 6) / plot),
+    )
+    # Assigned, not updated: plotly applies an update by one annotation to all that are there.
+    bare.layout.annotations = [note for note in figure.layout.annotations if note.name != CONVENTION]
+    bare.update_xaxes(automargin=True, title_font_size=13)
+    bare.update_yaxes(automargin=True, title_font_size=13)
+    bare.for_each_xaxis(lambda axis: axis.update(title_text="<br>".join(textwrap.wrap(axis.title.text or "", 32))))
+    return bare
 
 
 def _legend_lines(figure: go.Figure) -> int:

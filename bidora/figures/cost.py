@@ -63,7 +63,7 @@ def cost(table: pandas.DataFrame, *, metric: str = "", template: str = "light") 
     convention = (
         f"Whiskers: 95 %, {intervals} · seeds {seeds} · seconds and memory: means over runs, evaluation not counted"
     )
-    return finish(figure, title=TITLE, alt=alt, convention=convention, template=template)
+    return finish(figure, title=TITLE, alt=alt, convention=convention, template=template, panels=2)
 
 
 _QUANTITIES = (

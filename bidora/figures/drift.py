@@ -110,6 +110,7 @@ def _drift(
         height=140 + rows * max(200, 40 + 17 * min(height, 40)),
         legend=False,
         above=22,
+        panels=columns,
     )
 
 

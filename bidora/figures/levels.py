@@ -66,7 +66,15 @@ def two_levels(curves: pandas.DataFrame, *, template: str = "light") -> go.Figur
     alt = " ".join(notes) or "The implicit part is zero (first order)."
     above = 22 if len(labels) > 1 else 0
     return finish(
-        figure, title=TITLE, alt=alt, convention=convention, notes=notes, template=template, height=520, above=above
+        figure,
+        title=TITLE,
+        alt=alt,
+        convention=convention,
+        notes=notes,
+        template=template,
+        height=520,
+        above=above,
+        panels=len(labels),
     )
 
 

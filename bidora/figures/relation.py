@@ -103,6 +103,7 @@ def magnitude_vs_direction(
         height=140 + 340 * rows,
         legend=False,
         above=64,
+        panels=columns,
     )
 
 

@@ -1,0 +1,47 @@
+"""Analyses of run folders, kept until a file of one of the runs changes: a click on a switch reads nothing again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from bidora.runs import Run
+
+_FILES = ("config.json", "meta.json", "status.json", "result.json", "metrics.jsonl", "dynamics.parquet")
+
+
+def stamp(runs: Sequence[Run]) -> tuple[Hashable, ...]:
+    """What changes when a run does: its files' times and its state (a worker that died writes nothing)."""
+    return tuple((str(run.path), run.state, *(_time(run, name) for name in _FILES)) for run in runs)
+
+
+def of_runs(analysis: Callable[..., Any], runs: Sequence[Run], **options: Hashable) -> Any:
+    """The result of `analysis(runs, **options)`; callers get a copy of their own.
+
+    Args:
+        analysis: a function of bidora.analysis.
+        runs: what it reads.
+        options: its other arguments.
+    """
+    name = f"{analysis.__module__}.{analysis.__qualname__}"
+    return _kept(name, stamp(runs), tuple(sorted(options.items())), _analysis=analysis, _runs=list(runs))
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _kept(
+    name: str,
+    stamped: tuple[Hashable, ...],
+    options: tuple[tuple[str, Hashable], ...],
+    _analysis: Callable[..., Any],
+    _runs: list[Run],
+) -> Any:
+    return _analysis(_runs, **dict(options))
+
+
+def _time(run: Run, name: str) -> int:
+    try:
+        return (run.path / name).stat().st_mtime_ns
+    except OSError:
+        return 0

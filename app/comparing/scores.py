@@ -1,0 +1,72 @@
+"""Part Scores: differences seed by seed, then every method's score with its interval."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.charts import plain, show
+from app.comparing.choosing import Compared
+from app.comparing.reading import of_runs
+from app.page import theme
+from bidora import figures
+from bidora.analysis import (
+    baseline_of,
+    comparison,
+    paired_differences,
+    readable_comparison,
+    readable_differences,
+    scored_metrics,
+)
+
+_EVERY = "every two"
+
+
+def scores_part(compared: Compared) -> None:
+    """Sentences, forest plot, scores, tables."""
+    table = of_runs(comparison, compared.runs)
+    if table.empty:
+        st.info(
+            "None of these runs has final scores yet. Curves and Weights already show what was measured on the way.",
+            icon=":material/hourglass:",
+        )
+        return
+    left, right = st.columns(2)
+    metrics, labels = scored_metrics(table), table["label"].tolist()
+    metric = left.selectbox("Score", metrics, key="metric", bind="query-params", persist_state="page")
+    reference = right.selectbox(
+        "Difference to",
+        [_EVERY, *labels],
+        index=labels.index("DoRA") + 1 if "DoRA" in labels and len(labels) > 2 else 0,
+        key="to",
+        bind="query-params",
+        persist_state="page",
+        help="Differences are taken seed by seed, on the same training and test data.",
+    )
+    _differences(compared, metric, "" if reference == _EVERY else reference)
+    baseline = of_runs(baseline_of, compared.runs, metric=metric)
+    constant = "" if baseline is None else f", baseline={baseline!r}"
+    show(
+        figures.scores(table, metric=metric, baseline=baseline, template=theme()),
+        key="scores",
+        table=table.drop(columns=["ids"]),
+        code=compared.cell.draw(f"figures.scores(analysis.comparison(runs), metric={metric!r}{constant})"),
+    )
+    st.markdown("##### All scores, costs and changes of the weights")
+    st.dataframe(readable_comparison(table), hide_index=True, width="stretch", key="compared-table")
+    st.caption("Brackets: 95 % intervals; the column interval says of what. Means over seeds where there are several.")
+
+
+def _differences(compared: Compared, metric: str, reference: str) -> None:
+    pairs = of_runs(paired_differences, compared.runs, metric=metric, reference=reference)
+    if pairs.empty:
+        st.info("One method alone: add another one of the same task to see differences.", icon=":material/add:")
+        return
+    for verdict in pairs["verdict"]:
+        st.markdown(f"- {plain(verdict)}")
+    call = f"analysis.paired_differences(runs, {metric!r}, reference={reference!r})"
+    show(
+        figures.paired_differences(pairs, template=theme()),
+        key="differences",
+        table=readable_differences(pairs),
+        code=compared.cell.draw(f"figures.paired_differences({call})"),
+    )

@@ -1,0 +1,59 @@
+"""A finished comparison on the first screen, or what to do where there is none."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.charts import plain, show
+from app.comparing.reading import of_runs
+from app.page import link, root, theme
+from bidora import figures
+from bidora.analysis import Headline, cell, headline, suggested
+from bidora.recordings import recordings
+from bidora.runs import Run, list_runs
+
+
+def finished_comparison() -> None:
+    """One picture with what may be said of it: a recording, else the visitor's own runs."""
+    shown = of_runs(suggested, recordings())
+    recorded = frozenset(run.id for run in shown)
+    shown = shown or of_runs(suggested, list_runs(root()))
+    found: Headline | None = of_runs(headline, shown)
+    if found is None:
+        _nothing_yet()
+        return
+    st.subheader(f"A finished comparison: {plain(found.task)}")
+    where = "Recorded with this lab; the command of each run is in its folder." if recorded else "Your own runs."
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.sentences))
+    st.caption(f"{plain(found.terms)}. {where}")
+    _picture(found, shown, recorded)
+    link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))
+
+
+def _picture(found: Headline, shown: list[Run], recorded: frozenset[str]) -> None:
+    lines = cell(shown, recorded=recorded)
+    if found.reference and found.differences["pairs"].max() > 1:
+        call = f"figures.paired_differences(analysis.paired_differences(runs, reference={found.reference!r}))"
+        table = found.differences.drop(columns=["differences"])
+        show(
+            figures.paired_differences(found.differences, template=theme()),
+            key="start",
+            table=table,
+            code=lines.draw(call),
+        )
+    else:
+        call = "figures.scores(analysis.comparison(runs))"
+        table = found.scores.drop(columns=["ids"])
+        show(figures.scores(found.scores, template=theme()), key="start", table=table, code=lines.draw(call))
+
+
+def _nothing_yet() -> None:
+    st.subheader("No finished runs here yet")
+    st.markdown(
+        "The recordings that come with the lab are not in `data/recordings`, and nothing was trained here. "
+        "A first comparison takes a few minutes on two cores: LoRA, DoRA and BiDoRA on the same data, with the same seed."
+    )
+    link("new_run", "Train a first comparison", icon=":material/play_arrow:")
+    link("two_levels", "Or see first what the two levels do, without training", icon=":material/stacks:")
+    st.code("bidora demo", language="bash")
+    st.caption("The same on the command line.")

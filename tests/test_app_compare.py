@@ -1,0 +1,235 @@
+"""Compare: links, groups, fairness, parts, states; and notebook cells that really run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_folders import write_comparison, write_run
+
+PARTS = ("Scores", "Settings", "Curves", "Weights", "Two levels", "Cost", "Samples")
+
+
+def runs_root() -> Path:
+    return Path(os.environ["BIDORA_RUNS"])
+
+
+def words(app) -> str:
+    kinds = ("markdown", "caption", "info", "warning", "error", "subheader", "title")
+    return "\n".join(str(each.value) for kind in kinds for each in getattr(app, kind)).replace("\\", "")
+
+
+def opened(app, **query):
+    """The view, opened by a link."""
+    app.run()
+    app.switch_page("views/compare.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def test_nothing_at_all_says_what_to_do(app):
+    opened(app)
+    assert "two methods or more" in words(app)
+
+
+def test_a_link_names_the_runs_and_the_address_keeps_them(app):
+    runs = write_comparison(runs_root())
+    ids = [run.id for run in runs if run.config.method in ("dora", "bidora")]
+    opened(app, runs=",".join(ids))
+    assert app.multiselect(key="compared-methods").value == [
+        "reuters · DoRA · seeds 0, 1, 2",
+        "reuters · BiDoRA · seeds 0, 1, 2",
+    ]
+    assert app.query_params["runs"] == ",".join(ids) or app.query_params["runs"] == [",".join(ids)]
+    assert "BiDoRA higher than DoRA in 3 of 3 seeds" in words(app)
+    assert "LoRA lower" not in words(app)
+
+
+def test_a_group_link_and_a_change_by_hand(app):
+    runs = write_comparison(runs_root())
+    opened(app, group="demo")
+    assert len(app.multiselect(key="compared-methods").value) == 4
+    app.multiselect(key="compared-methods").set_value(["reuters · LoRA · seeds 0, 1, 2"]).run()
+    assert not app.exception
+    assert "group" not in app.query_params
+    assert {run.id for run in runs if run.config.method == "lora"} == set(_value(app, "runs").split(","))
+    assert "One method alone" in words(app)
+    app.multiselect(key="compared-methods").set_value([]).run()
+    assert not app.exception and "Nothing is chosen" in words(app)
+
+
+def _value(app, name: str) -> str:
+    value = app.query_params[name]
+    return value if isinstance(value, str) else value[0]
+
+
+def test_single_runs_can_be_left_out(app):
+    runs = write_comparison(runs_root(), methods="dora bidora")
+    opened(app, group="demo")
+    kept = [run.id for run in runs[1:]]
+    app.multiselect(key="compared-runs").set_value(kept).run()
+    assert not app.exception
+    assert "BiDoRA higher than DoRA in 2 of 2 seeds" in words(app) and "Too few seeds" in words(app)
+    assert "Seeds: not the same" in words(app)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_is_drawn_with_words_table_and_cell(app, part):
+    write_comparison(runs_root(), seeds=(0, 1))
+    opened(app, group="demo", part=part)
+    assert app.button_group(key="part").value == part
+    if part != "Settings":
+        assert app.get("plotly_chart")
+        assert app.dataframe
+    assert any("figures." in each.value or "settings_table" in each.value for each in app.code)
+
+
+@pytest.mark.parametrize("state", ["running", "queued", "failed", "stopped", "lost"])
+@pytest.mark.parametrize("part", ["Scores", "Curves", "Weights"])
+def test_runs_without_scores_say_what_is_possible(app, state, part):
+    for method in ("dora", "bidora"):
+        write_run(runs_root(), method, state="running" if state == "lost" else state)
+    opened(app, runs=",".join(run.name for run in runs_root().iterdir()), part=part)
+    if part == "Scores":
+        assert "None of these runs has final scores yet" in words(app)
+    else:
+        assert app.get("plotly_chart")
+
+
+def test_deleted_and_unknown_runs_are_named_and_the_others_shown(app):
+    runs = write_comparison(runs_root(), methods="dora bidora")
+    gone = runs[0].id
+    runs[0].delete()
+    opened(app, runs=",".join(run.id for run in runs) + ",20000101-000000-0000")
+    assert gone in words(app) and "20000101-000000-0000" in words(app) and "perhaps deleted" in words(app)
+    assert "in 2 of 2 seeds" in words(app)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "../../../etc/passwd",
+        "<script>alert(1)</script>",
+        "x" * 5000,
+        "a,b,c," * 500,
+        "\x00\n\r",
+        "%2e%2e%2f",
+        "' or 1=1; --",
+        "$$\\input{/etc/passwd}$$ ![x](http://example.org/x.png)",
+    ],
+)
+def test_hostile_links_do_no_harm(app, hostile):
+    write_comparison(runs_root(), methods="dora bidora", seeds=(0, 1))
+    names = ("runs", "group", "part", "metric", "to", "x", "curve", "axes", "weights", "sample", "task", "differing")
+    opened(app, **dict.fromkeys(names, hostile))
+    assert "<script>" not in words(app) and "![x]" not in words(app) and "$$" not in words(app)
+    for part in ("Weights", "Curves"):
+        app.button_group(key="part").set_value(part).run()
+        assert not app.exception
+
+
+def test_mixed_tasks_are_shown_one_at_a_time(app):
+    root = runs_root()
+    write_comparison(root, methods="dora bidora", seeds=(0, 1))
+    for method in ("dora", "bidora"):
+        write_run(root, method, task="peptides", accuracy=0.7)
+    opened(app, runs=",".join(run.name for run in root.iterdir()))
+    assert "2 tasks" in words(app)
+    assert set(app.selectbox(key="task").options) == {"reuters", "peptides"}
+    app.selectbox(key="task").set_value("peptides").run()
+    assert not app.exception
+    assert "One seed" in words(app) or "one seed" in words(app)
+
+
+def test_one_seed_and_no_shared_seed_forbid_conclusions(app):
+    root = runs_root()
+    one, other = write_run(root, "dora", 0), write_run(root, "bidora", 0)
+    opened(app, runs=f"{one.id},{other.id}")
+    assert [each.value for each in app.error] == ["No conclusion about the methods is allowed: seeds. Details below."]
+    third = write_run(root, "bidora", 1)
+    opened(app, runs=f"{one.id},{third.id}")
+    assert "share no seed" in words(app) and app.error
+
+
+def test_a_fair_comparison_has_no_red(app):
+    runs = write_comparison(runs_root(), methods="lora dora")
+    opened(app, runs=",".join(run.id for run in runs))
+    assert not app.error and ":red[" not in words(app)
+    assert ":green[" in words(app) and "**equal**" in words(app)
+
+
+def test_view_state_comes_from_the_address_and_goes_back_to_it(app):
+    write_comparison(runs_root(), seeds=(0, 1))
+    opened(app, group="demo", part="Curves", x="seconds", curve="Test score")
+    assert (app.button_group(key="x").value, app.button_group(key="curve").value) == ("seconds", "Test score")
+    app.button_group(key="x").set_value("gradient evaluations").run()
+    assert app.session_state["x"] == "gradient evaluations"
+    assert "gradient_evaluations" in next(each.value for each in app.code if "learning_curves" in each.value)
+    app.button_group(key="part").set_value("Weights").run()
+    app.toggle(key="axes").set_value(False).run()
+    assert any("shared_axes=False" in each.value for each in app.code)
+
+
+def test_more_than_eight_groups_are_cut_to_eight(app):
+    for rank in range(1, 11):
+        write_run(runs_root(), "lora", rank=rank, group="many")
+    opened(app, group="many")
+    assert "the first 8 are shown" in words(app)
+    assert len(app.multiselect(key="compared-methods").value) == 8
+
+
+def test_only_settings_that_differ_are_listed_until_asked_for_all(app):
+    for rank in (4, 8):
+        write_run(runs_root(), "lora", rank=rank, group="ranks")
+    opened(app, group="ranks", part="Settings")
+    assert app.dataframe[0].value["setting"].tolist() == ["rank (r)"]
+    app.toggle(key="differing").set_value(False).run()
+    assert len(app.dataframe[0].value) > 30
+
+
+def test_without_a_link_the_last_look_comes_back(app):
+    runs = write_comparison(runs_root())
+    opened(app, runs=",".join(run.id for run in runs[:6]))
+    app.query_params.clear()
+    app.switch_page("views/start.py").run()
+    app.switch_page("views/compare.py").run()
+    assert app.multiselect(key="compared-methods").value == [
+        "reuters · LoRA · seeds 0, 1, 2",
+        "reuters · DoRA · seeds 0, 1, 2",
+    ]
+
+
+def test_every_notebook_cell_of_the_page_runs(app, tmp_path):
+    write_comparison(runs_root(), seeds=(0, 1), methods="dora bidora")
+    record = write_run(Path(os.environ["BIDORA_RECORDINGS"]), "lora", recorded=True, group="demo")
+    cells = []
+    for part in PARTS:
+        opened(app, group="demo", part=part)
+        cells += [each.value for each in app.code if "figures" in each.value]
+    assert len(cells) >= len(PARTS)
+    assert all(record.id in each for each in cells)
+    code = "\n".join(
+        f"exec({each!r}, {{}})\nassert eval({_last(each)!r}, _names({each!r})) is not None" for each in cells
+    )
+    script = "def _names(code):\n    names = {}\n    exec(code, names)\n    return names\n" + code
+    (tmp_path / "cells.py").write_text(script, encoding="utf-8")
+    away = {name: value for name, value in os.environ.items() if name != "BIDORA_RUNS"}
+    away["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(tmp_path / "cells.py")],
+        cwd=tmp_path,
+        env=away,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def _last(code: str) -> str:
+    return code.splitlines()[-1]
