@@ -4,6 +4,7 @@ import ast
 import shlex
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 from test_sources import write_adapter, write_base
@@ -53,7 +54,7 @@ def test_the_process_gives_what_dynamics_of_gives(pair):
 def test_an_error_of_the_process_names_the_title_and_not_the_place(tmp_path):
     before = sources.of_path(str(write_base(tmp_path / "secret-place" / "base", layers=2)))
     after = sources.of_path(str(write_adapter(tmp_path / "secret-place" / "adapter", layers=3)))
-    before, after = sources.replace(before, title="my base"), sources.replace(after, title="my adapter")
+    before, after = replace(before, title="my base"), replace(after, title="my adapter")
     inspection = finished(Inspection(before, after))
     assert inspection.result is None
     assert "is missing in my base" in inspection.error.message
@@ -165,7 +166,7 @@ def test_what_is_said_depends_on_what_is_known():
 
 def test_command_and_cell_quote_what_came_from_outside(pair):
     before, after = pair
-    nasty = sources.replace(after, title="a'; import os; os.remove('x') #\"$(rm -rf ~)")
+    nasty = replace(after, title="a'; import os; os.remove('x') #\"$(rm -rf ~)")
     words = shlex.split(command(before, nasty, uploaded=(after.argument,), axis="input"))
     assert words[:3] == ["bidora", "analyse", nasty.title]
     assert words[-4:] == ["--axis", "input", "--csv", "table.csv"]

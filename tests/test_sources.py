@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -79,6 +80,30 @@ def test_a_run_knows_its_method_and_its_base(tmp_path):
     assert sources.base_of_run(run) == "esm2"
 
 
+def test_the_folder_that_a_run_started_from_is_opened_only_for_runs_of_this_machine(tmp_path):
+    base = write_base(tmp_path / "base")
+    run = Run.create(RunConfig(task="peptides", method="dora", model=str(base)), tmp_path / "runs")
+    assert sources.of_run_base(run, paths=True).matrices == 4
+    with pytest.raises(LabError, match="not in the hub cache"):
+        sources.of_run_base(run, paths=False)
+    meta = json.loads((run.path / "meta.json").read_text())
+    (run.path / "meta.json").write_text(json.dumps({**meta, "imported": {"from": "elsewhere"}}))
+    with pytest.raises(LabError, match="not in the hub cache"):
+        sources.of_run_base(run, paths=True)
+
+
+def test_an_adapter_that_is_a_link_out_of_the_run_is_not_followed(tmp_path):
+    run = Run.create(RunConfig(task="peptides", method="dora"), tmp_path / "runs")
+    run.adapter_dir.symlink_to(write_adapter(tmp_path / "elsewhere"), target_is_directory=True)
+    with pytest.raises(LabError, match="link out of its folder"):
+        sources.of_run(run)
+    run.adapter_dir.unlink()
+    run.adapter_dir.mkdir()
+    with pytest.raises(LabError) as caught:
+        sources.of_run(run)
+    assert str(tmp_path) not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["", " ", "/no/such/place", "a\0b", "~nobody-of-that-name/x", "x" * 5000, "/dev/zero"])
 def test_paths_that_lead_nowhere(text):
     with pytest.raises(LabError, match="no folder or file"):
@@ -103,7 +128,7 @@ def test_a_file_that_holds_no_weights_is_not_quoted(tmp_path):
 def test_the_base_that_settings_name_is_never_opened(tmp_path, monkeypatch, named):
     base = write_base(tmp_path / "base")
     adapter = sources.of_path(str(write_adapter(tmp_path / "a", base=named.format(base=base))))
-    monkeypatch.setattr(sources, "check_header", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(sources.source, "check_header", lambda *_: pytest.fail("a file was opened"))
     assert sources.suggested_base(adapter) == ""
 
 
@@ -133,7 +158,7 @@ def test_pairs_that_make_no_sense(tmp_path):
         sources.check_pair(adapter, base)
     with pytest.raises(LabError, match="both sides are the same"):
         sources.check_pair(base, base)
-    huge = sources.replace(adapter, largest=10**13)
+    huge = replace(adapter, largest=10**13)
     with pytest.raises(LabError, match="GB are free"):
         sources.check_pair(base, huge)
 

@@ -123,9 +123,7 @@ def before_training(after: Source | None, run: Run | None) -> Source | None:
         )
         if not chosen:
             return None
-        if run and chosen == guess and LOCAL and chosen not in MODELS and Path(chosen).exists():
-            return sources.of_path(chosen)  # the run's own settings, made on this machine
-        return sources.of_model(chosen)
+        return sources.of_run_base(run, paths=LOCAL) if run and chosen == guess else sources.of_model(chosen)
     return None
 
 

@@ -1,0 +1,48 @@
+"""What comes from outside is shown as it is: no picture is loaded, no link made, nothing asked of another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
+
+from app.charts import plain
+from app.page import worded
+
+APP = Path(__file__).resolve().parents[1] / "app"
+
+
+@pytest.mark.parametrize("show", [plain, worded])
+@pytest.mark.parametrize(
+    ("text", "dangerous"),
+    [
+        ("![x](http://example.org/x.png)", "!["),
+        ("[x](javascript:alert)", "]("),
+        ("<script>", "<s"),
+        ("https://example.org", "https:"),
+        ("see www.example.org", "www."),
+        ("a@example.org", "@e"),
+        (":red[x]", ":r"),
+        ("$x$", "$x"),
+    ],
+)
+def test_text_from_outside_is_not_read_as_markup(show, text, dangerous):
+    shown = show(text)
+    place = shown.find(dangerous)
+    assert place < 0 or shown[place - 1] == "\\" or (dangerous == "![" and "!\\[" in shown)
+    assert shown.replace("\\", "").replace("\u2060", "") == text, "nothing that can be seen is lost"
+
+
+def test_commands_in_our_sentences_stay_code_and_a_stray_tick_makes_none():
+    assert worded("use `bidora list` for *all*") == "use `bidora list` for \\*all\\*"
+    assert worded("a ` tick *x*") == plain("a ` tick *x*")
+    assert worded("``*x*``") == plain("``*x*``")
+
+
+def test_the_tab_s_picture_is_a_file_of_ours():
+    """A Material or emoji name as page_icon is fetched from fonts.gstatic.com by every visitor's browser."""
+    source = (APP / "main.py").read_text(encoding="utf-8")
+    assert "page_icon=str(" in source
+    assert (APP / "icon.svg").is_file()
