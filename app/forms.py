@@ -12,9 +12,6 @@ from app.page import worded
 from bidora.config import allowed_range, checked
 from bidora.errors import LabError
 
-COMMON = ("examples_per_class", "steps", "batch_size", "learning_rate", "rank")
-"""Settings that most people touch; all others are folded away in their groups."""
-
 SUGGESTIONS: dict[str, tuple[str, ...]] = {
     "unroll_scale": ("0", "lr", "adam", "1"),
     "target_modules": ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),

@@ -20,10 +20,18 @@ GROUPS: dict[str, tuple[str, ...]] = {}
 for _each in FIELDS.values():
     GROUPS[_each.metadata["group"]] = (*GROUPS.get(_each.metadata["group"], ()), _each.name)
 
+COMMON = ("examples_per_class", "steps", "batch_size", "learning_rate", "rank")
+"""Settings that most people touch."""
+
+BASIC = ("task", "variant", "model", "method", "seed", *COMMON)
+"""Settings that a form shows at once; `advanced` in a link means all others."""
+
 NOT_IN_LINKS = ("data", "test_data")
 """A link names no files of the machine that opens it."""
 
 LONGEST_QUESTION = 300
+LARGEST_NUMBER = 1_000_000_000
+_OF_LINKS = ("preset", "size", "hide", "lock", "question", "clone")
 
 
 @dataclass
@@ -102,6 +110,9 @@ def of_preset(name: str, size: str = "30 s") -> Draft:
 def of_config(config: RunConfig) -> Draft:
     """A draft that repeats one run."""
     values = {name: getattr(config, name) for name in FIELDS if name not in ("method", "seed")}
+    for name, value in values.items():
+        if _is_beyond(value):
+            values[name] = FIELDS[name].default
     return Draft(values=values, methods=(config.method,), seeds=str(config.seed))
 
 
@@ -146,9 +157,18 @@ def _apply(draft: Draft, name: str, text: str) -> None:
         value = checked(FIELDS[name], text)
         _check_known(name, value)
         draft.values[name] = value
+    elif name not in _OF_LINKS:
+        raise LabError("it is no setting", hint="look at the names in `bidora run --help`")
+
+
+def _is_beyond(value: Any) -> bool:
+    """Whether a number is larger than any form shows."""
+    return isinstance(value, (int, float)) and abs(value) > LARGEST_NUMBER
 
 
 def _check_known(name: str, value: Any) -> None:
+    if _is_beyond(value):
+        raise LabError(f"{name}={value:g} is larger than any machine can do", hint=f"use at most {LARGEST_NUMBER:,}")
     known = [*(MODELS if name == "model" else TASKS)]
     if name in ("model", "task") and value and value not in known:
         raise LabError(f"{name}={str(value)[:40]!r} is not one of {', '.join(known)}", hint="choose it yourself below")
@@ -158,7 +178,7 @@ def _check_known(name: str, value: Any) -> None:
 
 
 def _names(text: str, what: str, remarks: list[str]) -> Sequence[str]:
-    """Names of settings, groups of them spelled out; `advanced` means every group but task and method."""
+    """Names of settings, groups of them spelled out."""
     found: list[str] = []
     for name in filter(None, (each.strip() for each in text[:2000].split(","))):
         if name in FIELDS:
@@ -168,7 +188,7 @@ def _names(text: str, what: str, remarks: list[str]) -> Sequence[str]:
         elif name in ("preset", "size", "prediction", "queue", "code"):
             found.append(name)
         elif name == "advanced":
-            found += [each for group, names in GROUPS.items() if group not in ("task", "method") for each in names]
+            found += [each for each in FIELDS if each not in BASIC]
         else:
             remarks.append(f"The link's {what} names {name[:40]!r}, which is no setting; it was passed over.")
     return found

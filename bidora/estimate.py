@@ -101,7 +101,7 @@ def total(estimates: Iterable[Estimate], *, limit: int = 1) -> Estimate:
     return Estimate(
         None if None in seconds or not found else math.fsum(filter(None, seconds)),
         None if not memory or any(map(math.isnan, memory)) else math.fsum(memory),
-        "; ".join(dict.fromkeys(each.basis for each in found)),
+        max(found, key=lambda each: each.seconds or math.inf).basis if found else "",
     )
 
 

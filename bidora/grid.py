@@ -9,7 +9,7 @@ from typing import Any
 
 from bidora.config import RunConfig, gradient_evaluations, with_gradient_evaluations
 from bidora.errors import LabError
-from bidora.wording import counted
+from bidora.wording import METHOD_NAMES, counted
 
 MOST_RUNS = 200
 LARGEST_SEED = 2**31 - 1
@@ -80,9 +80,9 @@ def arms_of(methods: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def arm_in_words(arm: Mapping[str, Any]) -> str:
-    """What sets an arm apart: `bidora, unroll_scale 0`."""
-    others = [f"{name} {value}" for name, value in arm.items() if name != "method"]
-    return ", ".join([*([str(arm["method"])] if "method" in arm else []), *others])
+    """What sets an arm apart: `BiDoRA, unroll scale 0`."""
+    others = [f"{name.replace('_', ' ')} {value}" for name, value in arm.items() if name != "method"]
+    return ", ".join([*([METHOD_NAMES[arm["method"]]] if "method" in arm else []), *others])
 
 
 def at_equal_effort(configs: Sequence[RunConfig]) -> list[RunConfig]:

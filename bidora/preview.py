@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bidora.config import RunConfig, gradient_evaluations, is_bilevel
+from bidora.config import RunConfig, differences, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
 from bidora.tasks import prepare, task_is_fetched
-from bidora.wording import number, size
+from bidora.wording import METHOD_NAMES, number, size
 
 if TYPE_CHECKING:
     from bidora.tasks import Prepared, Task
@@ -94,9 +94,14 @@ def splits_in_words(prepared: Prepared) -> str:
 
 
 def method_in_words(config: RunConfig) -> str:
-    """What is trained."""
-    adapted = f"{config.method}: rank {config.rank}, α {config.alpha:g}, on {', '.join(config.target_modules)}"
-    return {"full": "full fine-tuning: every weight"}.get(config.method, adapted)
+    """Method and what of the model it trains."""
+    return f"{METHOD_NAMES[config.method]}: {what_in_words(config)}"
+
+
+def what_in_words(config: RunConfig) -> str:
+    """What of the model is trained."""
+    adapted = f"rank {config.rank}, α {config.alpha:g}, on {', '.join(config.target_modules)}"
+    return {"full": "every weight"}.get(config.method, adapted)
 
 
 def phases_in_words(config: RunConfig) -> str:
@@ -111,19 +116,32 @@ def phases_in_words(config: RunConfig) -> str:
     return words
 
 
+def kinds_of(configs: Iterable[RunConfig]) -> dict[RunConfig, str]:
+    """Runs that differ in more than the seed, each once (with seed 0), and what sets each apart from the others."""
+    kinds = list(dict.fromkeys(config.replace(seed=0) for config in configs))
+    apart = [name for name in differences(kinds) if name not in ("method", "steps", "retrain_steps")]
+    if len({config.method for config in kinds}) == len(kinds):
+        apart = []
+    named = lambda config: [f"{name.replace('_', ' ')} {getattr(config, name)}" for name in apart]  # noqa: E731
+    return {config: ", ".join([METHOD_NAMES[config.method], *named(config)]) for config in kinds}
+
+
 def kinds_in_words(configs: Iterable[RunConfig]) -> list[str]:
-    """What each kind of run does, whatever its seed: method and phases, one sentence each."""
-    kinds = dict.fromkeys(config.replace(seed=0) for config in configs)
-    return [f"{method_in_words(config)}. {phases_in_words(config).capitalize()}." for config in kinds]
+    """What each kind of run does, whatever its seed: method and phases, one line each."""
+    return [
+        f"{label}: {what_in_words(config)}. {phases[:1].upper()}{phases[1:]}."
+        for config, label in kinds_of(configs).items()
+        if (phases := phases_in_words(config))
+    ]
 
 
 def work_in_words(configs: Sequence[RunConfig]) -> str:
     """Gradient evaluations of all runs together, and of one run of each kind where they differ."""
-    kinds = dict.fromkeys(config.replace(seed=0) for config in configs)
-    all_of_them = sum(map(gradient_evaluations, configs))
-    words = f"{number(all_of_them)} gradient evaluations (one batch forward and backward each)"
-    each = [f"{config.method} {number(gradient_evaluations(config))}" for config in kinds]
-    return f"{words}; per run: {', '.join(dict.fromkeys(each))}." if len(configs) > 1 else f"{words}."
+    words = (
+        f"{number(sum(map(gradient_evaluations, configs)))} gradient evaluations (one batch forward and backward each)"
+    )
+    each = [f"{label}: {number(gradient_evaluations(config))}" for config, label in kinds_of(configs).items()]
+    return f"{words}. Per run: {'; '.join(each)}." if len(configs) > 1 else f"{words}."
 
 
 def command_lines(configs: Iterable[RunConfig], *, group: str = "") -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+METHOD_NAMES = {"lora": "LoRA", "dora": "DoRA", "bidora": "BiDoRA", "full": "full fine-tuning"}
+"""What a method is called in sentences, in the order of tables and legends."""
+
 
 def number(value: Any, digits: int = 4) -> str:
     """A number with so many significant digits; – where there is none."""

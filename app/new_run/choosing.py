@@ -18,8 +18,7 @@ def preset_part(draft: Draft) -> None:
     """The presets and their sizes; choosing one fills the form."""
     if "preset" not in draft.hide:
         locked = "preset" in draft.lock
-        left, right = st.columns([3, 2], vertical_alignment="bottom")
-        left.selectbox(
+        st.selectbox(
             "Question",
             ["", *PRESETS],
             format_func=lambda name: PRESETS[name].title if name else OWN,
@@ -30,7 +29,7 @@ def preset_part(draft: Draft) -> None:
             help="Each preset is a small experiment that answers one question. It fills the form; change what you like.",
         )
         if draft.preset and "size" not in draft.hide:
-            right.segmented_control(
+            st.segmented_control(
                 "About, per BiDoRA run",
                 list(SIZES),
                 key=seeded("size", draft.size),
@@ -45,7 +44,7 @@ def preset_part(draft: Draft) -> None:
         with st.container(border=True):
             st.markdown(f"**{preset.question}**")
             st.markdown(preset.why)
-            st.caption(f"Where to look afterwards. {preset.look}")
+            st.markdown(f"*Where to look afterwards:* {preset.look}")
 
 
 def comparison_part(draft: Draft) -> None:
@@ -57,6 +56,7 @@ def comparison_part(draft: Draft) -> None:
             range(len(preset.arms)),
             format_func=lambda place: arm_in_words(preset.arms[place]),
             key=seeded("arms", list(draft.arms)),
+            wrap=True,
             disabled="method" in draft.lock,
             help="What the preset compares. Choose “my own question” above to combine settings freely.",
         )

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.forms import COMMON, label_of, widget
+from app.forms import label_of, widget
 from app.new_run.state import seeded
-from bidora.drafts import FIELDS, GROUPS, NOT_IN_LINKS, Draft
+from bidora.drafts import COMMON, FIELDS, GROUPS, NOT_IN_LINKS, Draft
 from bidora.models import MODELS
 from bidora.tasks import TASKS, Task, get_task
 
@@ -47,7 +47,7 @@ def task_part(draft: Draft) -> Task:
 
 
 def _model(draft: Draft, task: Task) -> None:
-    about = {"": f"the task's default ({task.default_model})"}
+    about = {"": f"default ({task.default_model})"}
     options = [*dict.fromkeys(["", *MODELS, draft.values.get("model", "")])]
     draft.values["model"] = (
         st.selectbox(

@@ -14,7 +14,7 @@ from bidora.estimate import Estimate, estimate_of_group
 from bidora.preflight import Check, preflight_of_group, worst
 from bidora.preview import command_lines, kinds_in_words, notebook_cell, work_in_words
 from bidora.queueing import read_queue
-from bidora.wording import counted, duration, number, size
+from bidora.wording import counted, duration, size
 
 ICONS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/info:"}
 WORDS = {True: "fine", False: "in the way", None: "to know"}
@@ -25,18 +25,23 @@ def outlook_part(configs: Sequence[RunConfig], *, group: str, code: bool = True)
     """Show it; returns whether nothing stands in the way of a start."""
     expected = _estimate(configs)
     st.subheader("What will happen")
-    first, second, third = st.columns(3)
-    first.metric("Runs", number(len(configs)))
-    second.metric("Time", duration(expected.seconds) if expected.seconds else "unknown")
-    third.metric("Peak memory", size(expected.memory) if expected.memory else "unknown")
-    st.caption(f"{work_in_words(configs)} Time and memory: {plain(expected.basis)}.")
+    st.markdown(
+        f"**{counted(len(configs), 'run')}**, time **{_about(duration(expected.seconds), expected.seconds)}** one after the "
+        f"other, peak memory **{_about(size(expected.memory), expected.memory)}** ({plain(expected.basis)}).\n\n"
+        f"{plain(work_in_words(configs))}"
+    )
     for line in kinds_in_words(configs):
         st.markdown(f"- {plain(line)}")
-    checks = preflight_of_group(configs, root(), memory=expected.memory)
+    with st.spinner("Looking at data, model and machine …"):
+        checks = preflight_of_group(configs, root(), memory=expected.memory)
     _checks(checks)
     if code:
         _code(configs, group)
     return worst(checks) is not False
+
+
+def _about(words: str, value: float | None) -> str:
+    return f"about {words}" if value else "unknown"
 
 
 def _estimate(configs: Sequence[RunConfig]) -> Estimate:

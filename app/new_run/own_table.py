@@ -18,8 +18,7 @@ def own_table_part(draft: Draft) -> None:
     with st.container(border=True):
         st.markdown("**Your table**: one column with the text or the protein sequence, one with the label.")
         _upload(draft)
-        if draft.values.get("data") and not is_kept(draft.values["data"], root()):
-            st.warning("The run that was copied used a file that was not uploaded here; upload it once more.")
+        if not is_kept(draft.values.get("data", ""), root()):  # deleted meanwhile
             draft.values["data"] = ""
         _earlier(draft)
         if not draft.values.get("data"):
@@ -72,7 +71,7 @@ def _columns(draft: Draft, data: OwnData) -> None:
     st.markdown(f"{plain(data.name)}: {number(data.rows)} rows. The first ones:")
     st.dataframe(list(data.head), width="stretch", hide_index=True, key=key("rows"))
     for note in data.notes:
-        st.caption(plain(note))
+        st.markdown(f"*{plain(note)}*")
     left, middle, right = st.columns(3)
     for column, name in ((left, "input_column"), (middle, "label_column")):
         if draft.values.get(name, "") not in ("", *data.columns):

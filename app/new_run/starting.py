@@ -35,7 +35,7 @@ def start_part(draft: Draft, configs: Sequence[RunConfig], *, group: str, ready:
     label = f"{'Queue' if waits else 'Start'} {counted(len(configs), 'run')}"
     pressed = st.button(label, type="primary", key="new-run-start", disabled=not ready, icon=":material/play_arrow:")
     if not ready:
-        st.caption("Something stands in the way; see above.")
+        st.markdown("Something stands in the way; see above.")
     if pressed:
         with explained():
             words = tuple(filter(None, (tag.strip() for tag in tags.split(","))))

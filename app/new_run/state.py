@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.page import known_run
-from bidora.drafts import Draft, of_config, of_query
+from app.page import known_run, root
+from bidora.drafts import NOT_IN_LINKS, Draft, of_config, of_query
 from bidora.errors import LabError
 from bidora.grid import group_name
+from bidora.own_data import is_kept
 
 _DRAFT, _VERSION, _LINK, _REMARKS = "new-run-draft", "new-run-version", "new-run-link", "new-run-remarks"
 _GROUP = "new-run-group"
@@ -60,6 +61,11 @@ def _clone(name: str, before: Draft, remarks: list[str]) -> tuple[Draft, list[st
     except (LabError, OSError):
         return before, [*remarks, f"There is no run {name[:40]!r} to copy the settings of."]
     found.hide, found.lock, found.question = before.hide, before.lock, before.question
+    for name in NOT_IN_LINKS:  # an imported run may name any file of this machine
+        value = found.values[name]
+        if value and value != "hub" and not is_kept(value, root()):
+            found.values[name] = ""
+            remarks = [*remarks, f"The run's {name} was not uploaded here and was passed over; upload it below."]
     return found, remarks
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import Run
+from bidora.wording import METHOD_NAMES
 
-METHOD_NAMES = {"lora": "LoRA", "dora": "DoRA", "bidora": "BiDoRA", "full": "full fine-tuning"}
 METHOD_ORDER = tuple(METHOD_NAMES)
 """The order of methods in every table and legend."""
 

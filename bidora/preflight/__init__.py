@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bidora.config import RunConfig, differences
+from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.preflight.check import Check, problem
 from bidora.preflight.comparison import check_effort, check_repetition
 from bidora.preflight.material import check_data, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
+from bidora.preview import kinds_of
 from bidora.runs import runs_root
 from bidora.tasks import get_task
 
@@ -52,13 +53,14 @@ def preflight_of_group(
     Splits are looked at for the first seed only, equal runs for every seed.
     """
     folder = Path(root) if root is not None else runs_root()
-    firsts = list({config.replace(seed=0).digest(): config for config in reversed(configs)}.values())[::-1]
+    labels = kinds_of(configs)
+    firsts = [next(each for each in configs if each.replace(seed=0) == kind) for kind in labels]
     found = [(config, preflight(config, folder, others=configs, memory=memory)) for config in firsts]
     merged: dict[tuple[str, str], Check] = {}
     for config, checks in found:
         for check in checks:
             same = all(check in others for _, others in found)
-            label = "" if same or check.topic not in ("splits", "classes") else f"{_label(config, firsts)}: "
+            label = "" if same or check.topic not in ("splits", "classes") else f"{labels[config.replace(seed=0)]}: "
             shown = check._replace(sentence=label + check.sentence)
             of_machine = check.topic in ("disk", "memory", "device")  # measured again each time, meant once
             merged.setdefault((check.topic, "" if of_machine else shown.sentence), shown)
@@ -67,15 +69,6 @@ def preflight_of_group(
             merged.setdefault((equal.topic, equal.sentence), equal)
     order = list(dict.fromkeys(check.topic for _, checks in found for check in checks))
     return sorted(merged.values(), key=lambda check: order.index(check.topic) if check.topic in order else len(order))
-
-
-def _label(config: RunConfig, others: Sequence[RunConfig]) -> str:
-    apart = differences([*others])
-    return ", ".join(
-        str(getattr(config, name)) if name == "method" else f"{name} {getattr(config, name)}"
-        for name in apart
-        if name not in ("steps", "retrain_steps", "seed")
-    )
 
 
 def worst(checks: Iterable[Check]) -> bool | None:

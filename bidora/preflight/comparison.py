@@ -11,7 +11,7 @@ from bidora.config import RunConfig, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
 from bidora.preflight.check import Check
 from bidora.runs import RUN_ID, Run
-from bidora.wording import counted, number
+from bidora.wording import METHOD_NAMES, counted, number
 
 
 def check_repetition(config: RunConfig, folder: Path) -> Check | None:
@@ -51,7 +51,7 @@ def check_effort(config: RunConfig, others: Sequence[RunConfig]) -> Check | None
     words += " in search and retraining" if is_bilevel(config) and config.steps_of_retraining else ""
     if len(counts) < 2:
         return Check("effort", True, f"{words}.")
-    listed = ", ".join(f"{method} {number(count)}" for method, count in sorted(counts.items()))
+    listed = ", ".join(f"{METHOD_NAMES[method]} {number(count)}" for method, count in sorted(counts.items()))
     ratio = max(counts.values()) / min(counts.values())
     if ratio < 1.05:
         return Check("effort", True, f"About equal gradient evaluations for all ({listed}).")
