@@ -32,7 +32,7 @@ def finished_comparison() -> None:
 
 def _picture(found: Headline, shown: list[Run], recorded: frozenset[str]) -> None:
     lines = cell(shown, recorded=recorded)
-    if found.reference and found.differences["pairs"].max() > 1:
+    if found.scores.empty:
         call = f"figures.paired_differences(analysis.paired_differences(runs, reference={found.reference!r}))"
         table = found.differences.drop(columns=["differences"])
         show(

@@ -29,7 +29,7 @@ class Headline:
         sentences: what may be said of each difference.
         terms: n, seeds and split in words.
         differences: as `paired_differences` gives it, with the reference.
-        scores: as `comparison` gives it.
+        scores: as `comparison` gives it; empty where differences of several seeds say more.
     """
 
     task: str
@@ -62,6 +62,8 @@ def headline(runs: Sequence[Run]) -> Headline | None:
         sentences: tuple[str, ...] = (f"Only {groups[0].label}: there is nothing to compare it with yet",)
     else:
         sentences = tuple(differences["verdict"])
+    paired = bool(len(differences)) and differences["pairs"].max() > 1
+    scores = comparison([] if paired else of_task)
     return Headline(
-        block_in_words(groups[0].block), reference, sentences, " · ".join(counts), differences, comparison(of_task)
+        block_in_words(groups[0].block), reference, sentences, " · ".join(counts), differences, scores
     )

@@ -176,6 +176,9 @@ def without_words(figure: go.Figure) -> go.Figure:
     bare.layout.annotations = [note for note in figure.layout.annotations if note.name != CONVENTION]
     bare.update_xaxes(automargin=True, title_font_size=13)
     bare.update_yaxes(automargin=True, title_font_size=13)
+    bare.update_traces(colorbar_title_font_size=13, selector=dict(type="heatmap"))
+    bare.update_coloraxes(colorbar_title_font_size=13)
+    bare.for_each_annotation(lambda note: note.update(font_size=note.font.size or 13))
     bare.for_each_xaxis(lambda axis: axis.update(title_text="<br>".join(textwrap.wrap(axis.title.text or "", 32))))
     return bare
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bidora.figures.appearance import empty, finish, floats, seeds_in_words, styles_of
+from bidora.figures.appearance import STYLES, empty, finish, floats, seeds_in_words, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def generalisation_gap(table: pandas.DataFrame, *, metric: str = "", template: s
     words, share = metric.replace("_", " "), metric in SHARES
     scale = 100.0 if share else 1.0
     looks = styles_of(known, template=template)
-    labels, said = list(dict.fromkeys(known["label"])), []
+    methods = dict(zip(known["label"], known["method"]))
+    labels = sorted(methods, key=lambda label: ([*STYLES, methods[label]].index(methods[label]), label))
+    said = []
     figure = go.Figure()
     for label in labels:
         part, style = known[known["label"] == label], looks[label]

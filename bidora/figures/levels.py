@@ -50,7 +50,7 @@ def two_levels(curves: pandas.DataFrame, *, template: str = "light") -> go.Figur
             _draw(figure, part, quantity, name, colour, dash, symbol, row=1, column=column, legend=first)
         _draw(figure, part, "cosine", "cosine", "#B8860B", "solid", "diamond-open", row=2, column=column, legend=False)
         figure.update_xaxes(title_text="step of the search", row=2, col=column)
-    figure.update_yaxes(type="log", dtick=1, exponentformat="power", row=1)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power", tickfont_size=10, row=1)  # plotly enlarges powers
     figure.update_yaxes(range=[-1.05, 1.05], zeroline=True, row=2)
     figure.update_yaxes(title_text="norm (loss per weight unit)", row=1, col=1)
     figure.update_yaxes(title_text="cosine", row=2, col=1)

@@ -57,6 +57,7 @@ def _confusion(predictions: pandas.DataFrame, limit: int, template: str) -> go.F
             z=floats(100 * share),
             text=np.where(counts > 0, counts, "").astype(str) if written else None,
             texttemplate="%{text}" if written else None,
+            textfont=dict(color=_ink(template)),
             customdata=counts,
             colorscale=_scale(template),
             zmin=0,
@@ -170,5 +171,10 @@ def _against_each_other(predictions: pandas.DataFrame, unit: str, template: str)
 
 
 def _scale(template: str) -> list[str]:
-    """One hue from the page's tone to the method-neutral blue."""
-    return ["#1E1E1E", "#23527C", "#9ECAE1"] if is_dark(template) else ["#F7FBFF", "#6BAED6", "#08306B"]
+    """One hue from the page's tone on; its end is still far enough from the numbers' colour to read them (5 : 1)."""
+    return ["#1E1E1E", "#1F4468", "#2F6FAA"] if is_dark(template) else ["#F7FBFF", "#C6DBEF", "#7FB6DC"]
+
+
+def _ink(template: str) -> str:
+    """The colour of numbers on `_scale`."""
+    return "#FFFFFF" if is_dark(template) else "#1A1A1A"
