@@ -54,11 +54,13 @@ def magnitude_verdict(config: RunConfig, motion: pandas.DataFrame) -> Verdict:
         return Verdict("unknown", "m: not known yet", "No change of the magnitude has been recorded yet.")
     norms = later["gradient_norm"].dropna()
     last = later.iloc[-1]
-    noise = float(motion.loc[motion["step"] == 0, "moved"].max()) if (motion["step"] == 0).any() else 0.0
+    before = motion[(motion["step"] == 0) & (motion["phase_index"] == 0)]  # what rounding makes of no change at all
+    noise = float(before["moved"].max()) if len(before) else 0.0
     moved = float(last["moved"])
     moves = moved > max(STILL, 10 * noise)
     reached = int((norms > 0).sum())
-    words = f"a gradient reached m at {reached} of {len(norms)} recorded steps, and |m − m₀| is {moved:.3g} on average"
+    words = f"a gradient reached m at {reached} of {len(norms)} recorded steps, and " if len(norms) else ""
+    words += f"|m − m₀| is {moved:.3g} on average (weight units)"
     if is_bilevel(config) and last["phase_index"] > 0:
         words += "; the retraining phase keeps m fixed"
     if norms.empty and not moves:

@@ -100,7 +100,7 @@ def row_of(run: Run) -> Row:
         tags=tuple(str(tag)[:50] for tag in tags[:50]) if isinstance(tags, list) else (),
         note=str(meta.get("note") or "")[:5000],
         created=str(meta.get("created") or "")[:40],
-        step=0 if math.isnan(step) else int(step),
+        step=config.total_steps if math.isnan(step) and state == "finished" else 0 if math.isnan(step) else int(step),
         total=config.total_steps if math.isnan(total) else int(total),
         metric=str(result.get("primary") or "")[:60],
         score=number(score.get("value")),

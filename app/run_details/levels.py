@@ -1,0 +1,58 @@
+"""Tab Two levels: direct and implicit part of the hypergradient, and whether m is alive."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.charts import plain, show
+from app.comparing.reading import of_runs
+from app.page import is_recording, link, theme
+from bidora import figures
+from bidora.analysis import cell, curves, dynamics_table
+from bidora.analysis.motion import magnitude_motion
+from bidora.config import is_bilevel
+from bidora.runs import Run
+from bidora.verdict import has_magnitude, magnitude_verdict
+
+_PARTS = ["direct_norm", "implicit_norm", "cosine"]
+_COLUMNS = ["phase", "step", "examples_seen", "seconds", "gradient_evaluations", "quantity", "value"]
+
+
+def levels_tab(run: Run) -> None:
+    """What happens on the two levels; a sentence for methods that have one."""
+    code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ()))
+    if is_bilevel(run.config):
+        table = of_runs(curves, [run])
+        parts = table[table["quantity"].isin(_PARTS)]
+        show(
+            figures.two_levels(table, template=theme()),
+            key="levels",
+            table=parts[_COLUMNS] if len(parts) else None,
+            code=code.draw("figures.two_levels(analysis.curves(runs))"),
+        )
+    else:
+        st.info(
+            "This method has one level: everything that is trained is trained on the same data by the same steps. Only "
+            "BiDoRA trains the magnitude on a part of the data that is kept from the rest.",
+            icon=":material/stacks:",
+        )
+        link("two_levels", "What two levels are, by hand", icon=":material/stacks:")
+    motion = of_runs(_motion, [run])
+    verdict = magnitude_verdict(run.config, motion)
+    if not has_magnitude(run.config):
+        st.markdown(plain(verdict.sentence))
+        return
+    label = str(motion["label"].iloc[0]) if len(motion) else ""
+    show(
+        figures.magnitude_motion(motion, verdicts={label: verdict.sentence}, template=theme()),
+        key="motion",
+        table=motion.drop(columns=["run", "label", "method", "seed"]) if len(motion) else None,
+        code=code.draw(
+            "figures.magnitude_motion(magnitude_motion(analysis.dynamics_table(runs, checkpoints=0, every_phase=True)))",
+            prepare="from bidora.analysis.motion import magnitude_motion",
+        ),
+    )
+
+
+def _motion(runs: list[Run]) -> object:
+    return magnitude_motion(dynamics_table(runs, checkpoints=0, every_phase=True))

@@ -1,0 +1,1 @@
+"""All runs in the view Runs: table, what is done with chosen runs, import, trash."""
