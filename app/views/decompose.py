@@ -199,5 +199,5 @@ st.caption(
 part = st.segmented_control(
     "Part", [VECTOR, MATRIX, REACH], default=VECTOR, required=True, key="part", bind="query-params"
 )
-{VECTOR: vector, MATRIX: matrix, REACH: reachable}[part]()
+{MATRIX: matrix, REACH: reachable}.get(part, vector)()
 link("two_levels", "Next: two levels, m on top and V below", icon=":material/arrow_forward:")
