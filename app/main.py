@@ -12,6 +12,9 @@ if str(HOME) not in sys.path:  # streamlit puts app/ there, not the project's fo
 import streamlit as st  # noqa: E402
 
 from app.page import VIEWS, page_of  # noqa: E402
+from app.teaching.banner import lesson_banner  # noqa: E402
 
-st.set_page_config(page_title="BiDoRA Lab", page_icon=":material/compare_arrows:", layout="wide")
-st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()}).run()
+st.set_page_config(page_title="BiDoRA Lab", page_icon=str(HOME / "app" / "icon.svg"), layout="wide")
+page = st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()})
+lesson_banner(page.url_path)
+page.run()

@@ -84,6 +84,7 @@ WEIGHTS = (
         "adapted layers at the end of the last phase.",
         source=(("dora", "eq. 3"),),
         shown=(*_WEIGHTS, "Runs"),
+        names=("moved", "moved_least", "moved_most"),
     ),
     Entry(
         key="delta_d",

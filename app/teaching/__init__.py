@@ -1,0 +1,1 @@
+"""Parts of the classroom: lessons, projector, lesson links, votes, replay. Widgets only."""

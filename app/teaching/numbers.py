@@ -1,0 +1,60 @@
+"""What recordings say to a step of a lesson: sentences, and a figure where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import charts
+from app.page import all_runs, theme
+from bidora import figures
+from bidora.analysis import curves, dynamics_table, paired_differences, suggested
+from bidora.lessons import evidence
+from bidora.recordings import recordings
+from bidora.runs import Run
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def material() -> list[Run]:
+    """The recordings; where there are none, the visitor's own finished runs."""
+    return recordings() or [run for run in all_runs() if run.state == "finished"]
+
+
+def show_evidence(key: str, *, place: str) -> None:
+    """Sentences with numbers, and the figure behind them.
+
+    Args:
+        key: of bidora.lessons.evidence.
+        place: unique on the page.
+    """
+    paths = tuple(str(run.path) for run in material())
+    for sentence in _sentences(key, paths):
+        st.markdown(f"- {charts.plain(sentence)}")
+    figure = _figure(key, paths, theme())
+    if figure is not None:
+        charts.show(figure, key=f"evidence-{place}")
+
+
+@st.cache_data(show_spinner="Reading recordings", max_entries=64, ttl=600)
+def _sentences(key: str, paths: tuple[str, ...]) -> list[str]:
+    return evidence(key, [Run(Path(path)) for path in paths])
+
+
+@st.cache_data(show_spinner="Drawing", max_entries=32, ttl=600)
+def _figure(key: str, paths: tuple[str, ...], template: str) -> go.Figure | None:
+    runs = suggested([Run(Path(path)) for path in paths])
+    if not runs:
+        return None
+    if key == "fits":
+        return figures.magnitude_vs_direction(dynamics_table(runs), template=template)
+    if key == "drift":
+        return figures.direction_drift(dynamics_table(runs, checkpoints=0, every_phase=True), template=template)
+    if key == "differences":
+        return figures.paired_differences(paired_differences(runs), template=template)
+    if key == "levels" and any(run.config.method == "bidora" for run in runs):
+        return figures.two_levels(curves(runs), template=template)
+    return None

@@ -1,0 +1,60 @@
+"""The projector: big type, one thing on the screen, next and back by button or arrow key."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.page import link, theme
+from app.teaching.numbers import show_evidence
+from bidora.lessons import Lesson
+from bidora.lessons.slides import place_of, slides_of
+
+_STYLE = """<style>
+[data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"] {{display: none;}}
+[data-testid="stMainBlockContainer"] {{padding-top: 2rem; max-width: 70rem;}}
+.stApp {{background: {paper};}}
+.st-key-projector, .st-key-projector :is(p, li, h1, h2) {{color: {ink};}}
+.st-key-projector h1 {{font-size: clamp(1.9rem, 4.2vw, 3.6rem); line-height: 1.15; padding: 0 0 0.6rem 0;}}
+.st-key-projector :is(p, li) {{font-size: clamp(1.25rem, 2.4vw, 2.1rem); line-height: 1.4;}}
+.st-key-projector ul {{padding-left: 1.2em;}}
+.st-key-projector [data-testid="stCaptionContainer"] p {{font-size: clamp(1rem, 1.4vw, 1.3rem);}}
+.st-key-projector pre code {{font-size: clamp(1.1rem, 2vw, 1.8rem);}}
+.st-key-projector-buttons button {{min-height: 3.2rem; min-width: 8rem;}}
+.st-key-projector-buttons button p {{font-size: 1.25rem;}}
+</style>"""
+
+
+def big_type() -> None:
+    """Black on white or white on black, large, without menu and sidebar."""
+    dark = theme() == "dark"
+    st.html(_STYLE.format(paper="#000000" if dark else "#ffffff", ink="#ffffff" if dark else "#000000"))
+
+
+def project(shown: Lesson) -> None:
+    """One slide of a lesson; which one stands in the address."""
+    slides = slides_of(shown)
+    place = place_of(st.query_params.get("slide", ""), len(slides))
+    slide = slides[place - 1]
+    big_type()
+    with st.container(key="projector", height="content"):
+        st.title(slide.title, anchor=False)
+        if slide.text:
+            st.markdown(slide.text)
+        if slide.points:
+            st.markdown("\n".join(f"- {point}" for point in slide.points))
+        if slide.evidence:
+            show_evidence(slide.evidence, place=f"slide-{place}")
+        if slide.footer:
+            st.caption(slide.footer)
+    with st.container(horizontal=True, key="projector-buttons", vertical_alignment="center"):
+        at = dict(on_click=_go_to)
+        st.button("Back", key="back", shortcut="Left", args=(place - 1,), disabled=place == 1, **at)
+        st.button(
+            "Next", key="next", shortcut="Right", type="primary", args=(place + 1,), disabled=place == len(slides), **at
+        )
+        st.caption(f"{place} of {len(slides)}")
+        link("classroom", "Leave", icon=":material/close:", lesson=shown.key)
+
+
+def _go_to(place: int) -> None:
+    st.query_params["slide"] = str(place)

@@ -1,0 +1,116 @@
+"""What a lesson link may set, hide or lock in each view, and which values it may take."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from bidora.config import RunConfig
+from bidora.errors import LabError
+
+LINKED = {
+    "decompose": "Decompose",
+    "two_levels": "Two levels",
+    "new_run": "New run",
+    "compare": "Compare",
+    "classroom": "Replay of recordings",
+}
+"""Views that a lesson link may lead to, and their titles."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control of a sandbox: its name in the address, what it is called, and what it may be set to.
+
+    Attributes:
+        name: its parameter in the address; also the key of its widget.
+        label: in words.
+        options: allowed words; () for numbers.
+        low: smallest number.
+        high: largest number.
+    """
+
+    name: str
+    label: str
+    options: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+
+    def allows(self, value: str) -> bool:
+        """Whether the control can be set to this."""
+        if self.options:
+            return value in self.options
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        return math.isfinite(number) and self.low <= number <= self.high
+
+
+SANDBOXES = {
+    "decompose": (
+        Control("part", "Part of the page", ("A vector", "A matrix", "What an update reaches")),
+        Control("length", "Length of W", (), 0.2, 4.0),
+        Control("turn", "Turn of W in degrees", (), -180, 180),
+        Control("axis", "Norm axis", ("output", "input")),
+        Control("change", "What changes", ("lengths", "headings", "both")),
+        Control("percent", "Largest change of a length in %", (), 0, 80),
+        Control("degrees", "Turn of every row in degrees", (), 0, 80),
+        Control("turning", "Rows turn towards", ("own", "shared")),
+    ),
+    "two_levels": (
+        Control("xi", "ξ", (), 0.0, 1.0),
+        Control("lower_steps", "Lower steps per upper step", (), 1, 20),
+        Control("lower_rate", "Lower rate (of V)", (), 0.05, 0.5),
+        Control("outer_rate", "Outer rate (of m)", (), 0.02, 1.0),
+        Control("upper_steps", "Upper steps taken", (), 0, 150),
+    ),
+    "compare": (
+        Control(
+            "part",
+            "Part of the page",
+            ("Scores", "Settings", "Curves", "Weights", "Two levels", "Cost", "Samples"),
+        ),
+    ),
+}
+
+LOCAL = frozenset({"data", "test_data", "model"})
+"""Settings that may name files of this machine; a link never sets them."""
+
+SETTINGS = tuple(each.name for each in fields(RunConfig) if each.name not in LOCAL)
+_LONGEST = 80
+_PLAIN = re.compile(r"^[\w .,:+\-]*$")
+
+
+def names_of(view: str) -> tuple[str, ...]:
+    """Names of what a link may set or hide in a view; none where it takes only runs and a question."""
+    if view == "new_run":
+        return SETTINGS
+    return tuple(each.name for each in SANDBOXES.get(view, ()))
+
+
+def label_of(view: str, name: str) -> str:
+    """What a control is called on its page."""
+    found = [each.label for each in SANDBOXES.get(view, ()) if each.name == name]
+    return found[0] if found else name.replace("_", " ")
+
+
+def allowed(view: str, name: str, value: str) -> bool:
+    """Whether a link may set that control to that value."""
+    if name not in names_of(view) or len(value) > _LONGEST or not _PLAIN.match(value):
+        return False
+    if view == "new_run":
+        try:
+            RunConfig.from_dict({"method": "lora", name: value})
+        except LabError:
+            return False
+        return True
+    return any(each.name == name and each.allows(value) for each in SANDBOXES[view])
+
+
+def known(view: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names that the view has, each once, in the given order."""
+    there = set(names_of(view))
+    return tuple(dict.fromkeys(name for name in names if name in there))
