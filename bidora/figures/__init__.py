@@ -17,7 +17,7 @@ from bidora.figures.motion import magnitude_motion
 from bidora.figures.plane import hypergradient_arrows, plane
 from bidora.figures.reachable import reachable
 from bidora.figures.relation import magnitude_vs_direction
-from bidora.figures.replay import Film, replay
+from bidora.figures.replay import replay
 from bidora.figures.samples import samples
 from bidora.figures.scores import scores
 from bidora.figures.spectrum import change_spectrum
@@ -26,7 +26,6 @@ from bidora.figures.votes import vote_result
 
 __all__ = [
     "STYLES",
-    "Film",
     "Style",
     "arrows",
     "change_spectrum",
