@@ -90,16 +90,18 @@ def test_every_part_is_drawn_with_words_table_and_cell(app, part):
     assert any("figures." in each.value or "settings_table" in each.value for each in app.code)
 
 
-@pytest.mark.parametrize("state", ["running", "queued", "failed", "stopped", "lost"])
-@pytest.mark.parametrize("part", ["Scores", "Curves", "Weights"])
-def test_runs_without_scores_say_what_is_possible(app, state, part):
+@pytest.mark.parametrize("state", ["running", "queued", "failed", "stopped"])
+def test_runs_without_scores_say_what_is_possible(app, state):
     for method in ("dora", "bidora"):
-        write_run(runs_root(), method, state="running" if state == "lost" else state)
-    opened(app, runs=",".join(run.name for run in runs_root().iterdir()), part=part)
-    if part == "Scores":
-        assert "None of these runs has final scores yet" in words(app)
-    else:
-        assert app.get("plotly_chart")
+        write_run(runs_root(), method, state=state)  # running without a process reads as lost
+    opened(app, runs=",".join(run.name for run in runs_root().iterdir()))
+    assert "None of these runs has final scores yet" in words(app)
+    assert any(
+        ("lost" if state == "running" else state) in each for each in app.multiselect(key="compared-methods").value
+    )
+    for part in ("Curves", "Weights"):
+        app.button_group(key="part").set_value(part).run()
+        assert not app.exception and app.get("plotly_chart")
 
 
 def test_deleted_and_unknown_runs_are_named_and_the_others_shown(app):
@@ -114,15 +116,12 @@ def test_deleted_and_unknown_runs_are_named_and_the_others_shown(app):
 @pytest.mark.parametrize(
     "hostile",
     [
-        "../../../etc/passwd",
+        "../../../etc/passwd,%2e%2e%2f,\x00\n\r",
         "<script>alert(1)</script>",
-        "x" * 5000,
-        "a,b,c," * 500,
-        "\x00\n\r",
-        "%2e%2e%2f",
-        "' or 1=1; --",
+        "a,b,c," * 2000,
         "$$\\input{/etc/passwd}$$ ![x](http://example.org/x.png)",
     ],
+    ids=["paths", "script", "long", "markdown"],
 )
 def test_hostile_links_do_no_harm(app, hostile):
     write_comparison(runs_root(), methods="dora bidora", seeds=(0, 1))
@@ -205,31 +204,24 @@ def test_without_a_link_the_last_look_comes_back(app):
     ]
 
 
+@pytest.mark.slow
 def test_every_notebook_cell_of_the_page_runs(app, tmp_path):
     write_comparison(runs_root(), seeds=(0, 1), methods="dora bidora")
-    record = write_run(Path(os.environ["BIDORA_RECORDINGS"]), "lora", recorded=True, group="demo")
+    recorded = write_run(Path(os.environ["BIDORA_RECORDINGS"]), "lora", recorded=True, group="demo")
+    opened(app, group="demo")
     cells = []
     for part in PARTS:
-        opened(app, group="demo", part=part)
+        app.button_group(key="part").set_value(part).run()
         cells += [each.value for each in app.code if "figures" in each.value]
     assert len(cells) >= len(PARTS)
-    assert all(record.id in each for each in cells)
-    code = "\n".join(
-        f"exec({each!r}, {{}})\nassert eval({_last(each)!r}, _names({each!r})) is not None" for each in cells
-    )
-    script = "def _names(code):\n    names = {}\n    exec(code, names)\n    return names\n" + code
-    (tmp_path / "cells.py").write_text(script, encoding="utf-8")
+    assert all(recorded.id in each for each in cells)
+    lines = []
+    for each in cells:
+        *before, last = each.splitlines()
+        lines += [*before, f"shown = {last}", "assert type(shown).__name__ in ('Figure', 'DataFrame'), type(shown)"]
+    (tmp_path / "cells.py").write_text("\n".join(lines), encoding="utf-8")
     away = {name: value for name, value in os.environ.items() if name != "BIDORA_RUNS"}
     away["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(tmp_path / "cells.py")],
-        cwd=tmp_path,
-        env=away,
-        capture_output=True,
-        text=True,
-    )
+    order = [sys.executable, "-W", "error", str(tmp_path / "cells.py")]
+    done = subprocess.run(order, cwd=tmp_path, env=away, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-
-
-def _last(code: str) -> str:
-    return code.splitlines()[-1]

@@ -109,7 +109,7 @@ def _explain_marks(figure: go.Figure, name: str, grey: str, *, several: bool) ->
 
 def _notes(fewest: int) -> Sequence[str]:
     if fewest == 1:
-        return ("With one seed there is no interval, and no conclusion about the methods.",)
+        return ("Where two methods share one seed only, there is no interval, and no conclusion about them.",)
     if fewest < FEW_SEEDS:
         return (
             f"With {fewest} seeds the interval never leaves the range of the {fewest} differences: it is too short.",
