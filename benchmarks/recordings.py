@@ -52,7 +52,7 @@ def make(group: str, config: RunConfig, scratch: Path, out: Path) -> str:
     )
     if finished.returncode:
         return f"{run.path}: exit code {finished.returncode}: {finished.stderr.decode(errors='replace')[-500:]}"
-    record(run, out, inputs=INPUTS[config.task])
+    record(run, out, inputs=INPUTS[config.task], adapter=config.seed == 0)
     score = run.result["scores"][run.result["primary"]]["value"]
     return f"{group} {config.method} seed {config.seed}: {score:.4f}, {time.monotonic() - began:.0f} s"
 

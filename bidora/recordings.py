@@ -14,8 +14,8 @@ from pathlib import Path
 from bidora.errors import LabError
 from bidora.runs import Run, list_runs, read_json, write_json
 
-KEPT_FILES = ("config.json", "meta.json", "result.json", "metrics.jsonl", "units.parquet", "spectrum.parquet")
-"""What is copied as it is; status, predictions, dynamics and the adapter are thinned out on the way."""
+KEPT_FILES = ("config.json", "meta.json", "result.json", "metrics.jsonl")
+"""What is copied as it is; status, tables and the adapter are thinned out on the way."""
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors", "lab.json")
 """Of the adapter's folder; the tokenizer is the base model's own, and PEFT's model card says nothing new."""
@@ -35,13 +35,14 @@ def recordings() -> list[Run]:
     return [run for run in reversed(list_runs(recordings_root())) if "recording" in run.meta]
 
 
-def record(run: Run, root: str | Path, *, inputs: bool) -> Run:
+def record(run: Run, root: str | Path, *, inputs: bool, adapter: bool = True) -> Run:
     """Copy what is worth showing of a finished run into a folder of recordings.
 
     Args:
         run: finished.
         root: the folder of recordings; made if it is not there.
         inputs: whether the inputs of the test set may be passed on (their licence says so).
+        adapter: whether to keep the adapter, the largest part; without it a recording can be looked at, not loaded.
 
     Raises:
         LabError: the run is not finished, or is there already.
@@ -57,7 +58,7 @@ def record(run: Run, root: str | Path, *, inputs: bool) -> Run:
         if (run.path / name).is_file():
             shutil.copyfile(run.path / name, place / name)
     _copy_tables(run, place, inputs=inputs)
-    for name in ADAPTER_FILES:
+    for name in ADAPTER_FILES if adapter else ():
         if (run.adapter_dir / "adapter_model.safetensors").is_file() and (run.adapter_dir / name).is_file():
             (place / "adapter").mkdir(exist_ok=True)
             shutil.copyfile(run.adapter_dir / name, place / "adapter" / name)
@@ -72,12 +73,18 @@ def record(run: Run, root: str | Path, *, inputs: bool) -> Run:
 
 
 def _copy_tables(run: Run, place: Path, *, inputs: bool) -> None:
-    """Predictions without their inputs where these may not be passed on; dynamics as one compressed file."""
+    """All tables in float32, compressed; predictions without their inputs where these may not be passed on."""
     predictions = run.predictions()
     if not inputs and "input" in predictions:
         predictions = predictions.drop(columns="input")
-    predictions.to_parquet(place / "predictions.parquet", index=False, compression="zstd")
     (place / "dynamics.parquet").mkdir()
-    numbers = run.dynamics()
-    numbers = numbers.astype(dict.fromkeys(numbers.select_dtypes("float64").columns, "float32"))
-    numbers.to_parquet(place / "dynamics.parquet" / "all.parquet", index=False, compression="zstd")
+    tables = {
+        "predictions.parquet": predictions,
+        "dynamics.parquet/all.parquet": run.dynamics(),
+        "units.parquet": run.units(),
+        "spectrum.parquet": run.spectrum(),
+    }
+    for name, table in tables.items():
+        if len(table):
+            small = table.astype(dict.fromkeys(table.select_dtypes("float64").columns, "float32"))
+            small.to_parquet(place / name, index=False, compression="zstd", compression_level=19)
