@@ -183,6 +183,15 @@ def _spawn(run: Run, threads: int) -> subprocess.Popen[bytes]:
         )
 
 
+def thread_share(limit: int) -> int:
+    """CPU threads for each of several runs on this machine; 0 (all cores) where only one runs at a time.
+
+    It depends on the limit, not on how many happen to run, so that equal settings get equal threads.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if limit <= 1 else max(1, cores // limit)
+
+
 def _environment(threads: int = 0) -> dict[str, str]:
     """This process's environment, with output unbuffered, this very bidora importable from any folder, and threads.
 

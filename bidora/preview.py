@@ -53,7 +53,10 @@ def splits_of(config: RunConfig) -> Splits:
     Raises:
         LabError: the data cannot be read or cut.
     """
-    wanted = RunConfig(**{name: getattr(config, name) for name in _CUTTING})
+    cutting = {name: getattr(config, name) for name in _CUTTING}
+    wanted = RunConfig(
+        **cutting if is_bilevel(config) else cutting | {"method": "lora"}
+    )  # one level is cut like another
     stamps = tuple(_stamp(path) for path in (config.data, config.test_data) if path)
     found = _splits_of(wanted, stamps)
     if isinstance(found, LabError):
@@ -124,6 +127,12 @@ def kinds_of(configs: Iterable[RunConfig]) -> dict[RunConfig, str]:
         apart = []
     named = lambda config: [f"{name.replace('_', ' ')} {getattr(config, name)}" for name in apart]  # noqa: E731
     return {config: ", ".join([METHOD_NAMES[config.method], *named(config)]) for config in kinds}
+
+
+def names_of(configs: Sequence[RunConfig]) -> list[str]:
+    """A name for each run of a group: task, what sets it apart, seed."""
+    labels = kinds_of(configs)
+    return [f"{config.task} {labels[config.replace(seed=0)]}, seed {config.seed}" for config in configs]
 
 
 def kinds_in_words(configs: Iterable[RunConfig]) -> list[str]:

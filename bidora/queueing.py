@@ -8,15 +8,14 @@ that ends, the app, or `bidora queue --start` does. This module imports no torch
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
-from bidora.launch import start
+from bidora.launch import start, thread_share
 from bidora.runs import ACTIVE, RUN_ID, Run, read_json, runs_root, write_json
 from bidora.runs.lock import locked
 
@@ -64,6 +63,7 @@ def enqueue(
     root: str | Path | None = None,
     *,
     name: str = "",
+    names: Sequence[str] = (),
     group: str = "",
     tags: tuple[str, ...] = (),
     meta: Mapping[str, Any] | None = None,
@@ -73,7 +73,8 @@ def enqueue(
     Args:
         configs: the settings of each.
         root: where runs are kept; by default `runs_root()`.
-        name: what to call them; by default task, method and seed of each.
+        name: what to call them all; by default task, method and seed of each.
+        names: in its place one name for each.
         group: runs of one comparison share a group.
         tags: free words to find them by.
         meta: further entries of their meta.json, such as a prediction.
@@ -81,12 +82,20 @@ def enqueue(
     Raises:
         LabError: no folder can be made; what was made before stays in the queue.
     """
-    made = []
-    for config in configs:
-        run = Run.create(config, root, name=name, group=group, tags=tags)
-        if meta:
-            run.update_meta(**meta)
-        made.append(put(run))
+    folder = _folder(root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"no run can be made in {folder}: {error.strerror or error}", kind="disk") from error
+    made: list[Run] = []
+    with locked(folder):
+        last = _last_position(folder)
+        for place, config in enumerate(configs):
+            run = Run.create(config, folder, name=names[place] if names else name, group=group, tags=tags)
+            if meta:
+                run.update_meta(**meta)
+            run.update_status(**{POSITION: last + place + 1.0})
+            made.append(run)
     return made
 
 
@@ -104,8 +113,7 @@ def put(run: Run) -> Run:
                 kind="run",
             )
         run.clear_stop()
-        last = max((_position(each.status) or 0.0 for each in read_queue(run.path.parent).waiting), default=0.0)
-        run.update_status(**{"state": "queued", "error": None, POSITION: last + 1.0})
+        run.update_status(**{"state": "queued", "error": None, POSITION: _last_position(run.path.parent) + 1.0})
     return run
 
 
@@ -195,15 +203,6 @@ def go_on(root: str | Path | None = None) -> None:
     _change(root, paused=False)
 
 
-def thread_share(limit: int) -> int:
-    """CPU threads for each of several runs on this machine; 0 (all cores) where only one runs at a time.
-
-    It depends on the limit, not on how many happen to run, so that equal settings get equal threads.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if limit <= 1 else max(1, cores // limit)
-
-
 def _folder(root: str | Path | None) -> Path:
     return Path(root) if root is not None else runs_root()
 
@@ -214,6 +213,10 @@ def _runs(folder: Path) -> list[Run]:
         return []
     names = sorted(each.name for each in folder.iterdir() if RUN_ID.match(each.name))
     return [Run(folder / name) for name in names if (folder / name / "config.json").is_file()]
+
+
+def _last_position(folder: Path) -> float:
+    return max((_position(each.status) or 0.0 for each in read_queue(folder).waiting), default=0.0)
 
 
 def _position(status: Mapping[str, Any]) -> float | None:

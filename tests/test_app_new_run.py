@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import stand_in
 from test_launch import until
+from test_queueing import assert_one_after_the_other
 
 from bidora.config import RunConfig
 from bidora.drafts import FIELDS
 from bidora.own_data import keep
 from bidora.queueing import enqueue, pause, read_queue, set_limit
-from bidora.runs import ACTIVE, Run, list_runs
+from bidora.runs import Run, list_runs
 
 launch = importlib.import_module("bidora.launch")
 
@@ -84,10 +85,9 @@ def test_a_group_is_worked_off_in_order_though_the_page_is_closed(new_run, root)
         ("bidora", 1),
     ]
     assert len({run.meta["group"] for run in runs}) == 1
-    assert sum(run.state in ACTIVE for run in runs) <= 1
     assert "4 runs in the queue" in words(app)
     until(lambda: all(run.state == "finished" for run in runs))
-    assert sorted(runs, key=lambda run: run.status["process_start"]) == runs
+    assert_one_after_the_other(runs)
 
 
 def test_preview_says_work_phases_and_commands(new_run):
@@ -186,6 +186,8 @@ def test_an_uploaded_table_is_shown_and_its_columns_chosen(new_run, root, table)
     one(app.selectbox, "new-data").set_value(str(path)).run()
     assert not app.exception
     assert "120 rows" in words(app)
+    assert "mine.csv" in words(app)
+    assert path.name not in words(app)
     one(app.selectbox, "new-label_column").set_value("label").run()
     assert "splits" in words(app)
     assert "--label-column label" in app.code[0].value

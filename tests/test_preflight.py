@@ -117,6 +117,22 @@ def test_a_group_says_each_thing_once_and_where_methods_differ(own, tmp_path):
     assert [words.split(":")[0] for words in splits] == ["LoRA", "BiDoRA"]
     effort = by_topic(checks)["effort"]
     assert effort.ok is None
-    assert "BiDoRA 40, LoRA 10; the most is 4 times the least" in effort.sentence
+    assert "(LoRA: 10; BiDoRA: 40); the most is 4 times the least" in effort.sentence
     equal = [own.replace(method="lora", steps=40), own]
     assert by_topic(preflight_of_group(equal, tmp_path))["effort"].ok is True
+
+
+def test_variants_of_one_method_are_told_apart(own, tmp_path):
+    effort = by_topic(preflight_of_group([own.replace(unroll_scale="0"), own], tmp_path))["effort"]
+    assert "BiDoRA, unroll scale 0: 30; BiDoRA, unroll scale lr: 40" in effort.sentence
+
+
+def test_an_upload_is_called_what_its_sender_calls_it(own, tmp_path, table):
+    from pathlib import Path
+
+    from bidora.own_data import keep
+
+    path = keep("mine.csv", Path(table).read_bytes(), tmp_path)
+    checks = preflight(own.replace(data=str(path), label_column="x"), tmp_path)
+    assert not any(path.name in check.sentence for check in checks)
+    assert sum("mine.csv" in check.sentence for check in checks) == 2

@@ -10,7 +10,15 @@ import bidora.queueing
 from bidora.cli.flags import Parser, add_settings, config_from
 from bidora.config import RunConfig
 from bidora.presets import PRESETS
-from bidora.preview import command_lines, kinds_in_words, kinds_of, notebook_cell, phases_in_words, work_in_words
+from bidora.preview import (
+    command_lines,
+    kinds_in_words,
+    kinds_of,
+    names_of,
+    notebook_cell,
+    phases_in_words,
+    work_in_words,
+)
 
 
 def test_the_commands_repeat_the_runs():
@@ -44,6 +52,7 @@ def test_kinds_are_named_by_what_sets_them_apart():
     names = list(kinds_of(PRESETS["implicit"].configs()).values())
     assert names == ["BiDoRA, unroll scale 0", "BiDoRA, unroll scale lr", "BiDoRA, unroll scale adam"]
     assert len(kinds_in_words(PRESETS["examples"].configs())) == 6
+    assert names_of(PRESETS["implicit"].configs(seeds=(4,)))[0] == "peptides BiDoRA, unroll scale 0, seed 4"
 
 
 def test_phases_and_work_in_words():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import signal
 import subprocess
@@ -28,11 +29,11 @@ from bidora.queueing import (
     read_queue,
     set_limit,
     start_next,
-    thread_share,
 )
 from bidora.runs import ACTIVE, Run, read_json
 
 launch = importlib.import_module("bidora.launch")
+thread_share = launch.thread_share
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
 
 
@@ -59,6 +60,12 @@ def began(run):
     return run.status["process_start"]
 
 
+def assert_one_after_the_other(runs):
+    """Each began when the one before had written its last word; process starts are known to a hundredth of a second."""
+    for before, after in itertools.pairwise(runs):
+        assert began(after) > before.status["heartbeat"] - 0.05
+
+
 def test_waiting_runs_stand_in_order_and_nothing_starts_by_itself(root):
     runs = enqueue(configs(0, 1, 2), root, group="g", tags=("t",), meta={"prediction": {"choice": "yes"}})
     queue = read_queue(root)
@@ -67,6 +74,19 @@ def test_waiting_runs_stand_in_order_and_nothing_starts_by_itself(root):
     assert runs[0].meta["group"] == "g"
     assert runs[0].meta["prediction"] == {"choice": "yes"}
     assert {run.state for run in runs} == {"queued"}
+
+
+def test_runs_may_have_names_of_their_own_and_stand_behind_those_that_wait(root):
+    first = enqueue(configs(0), root, name="all")
+    later = enqueue(configs(1, 2), root, names=["b", "c"])
+    assert [run.meta["name"] for run in read_queue(root).waiting] == ["all", "b", "c"]
+    assert [run.id for run in read_queue(root).waiting] == [run.id for run in first + later]
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match="no run can be made in"):
+        enqueue(configs(0), tmp_path / "file" / "runs")
 
 
 def test_an_empty_or_missing_folder_has_an_empty_queue_and_gets_no_files(root):
@@ -88,14 +108,9 @@ def test_two_methods_times_two_seeds_are_worked_off_in_order_though_nobody_asks_
     group = [RunConfig(method=method, seed=seed, steps=4) for method in ("dora", "bidora") for seed in (0, 1)]
     runs = enqueue(group, root)
     assert [run.id for run in start_next(root)] == [runs[0].id]
-    most = 0
-    for _ in range(10_000):
-        most = max(most, sum(run.state in ACTIVE for run in runs))
-        if all(run.state not in (*ACTIVE, "queued") for run in runs):
-            break
     until(lambda: all(run.state not in (*ACTIVE, "queued") for run in runs))
     assert [run.state for run in runs] == ["finished"] * 4
-    assert most == 1
+    assert_one_after_the_other(runs)
     assert sorted(runs, key=began) == runs
     assert "next in the queue" in runs[0].log_tail()
 

@@ -41,7 +41,7 @@ def task_part(draft: Draft) -> Task:
             named = lambda each: each or f"default ({task.default_variant})"  # noqa: E731
             _field(draft, "variant", options=options, named=named, part=task.name)
     if "model" not in draft.hide:
-        with columns[2]:
+        with columns[2 if task.variants else 1]:
             _model(draft, task)
     return task
 

@@ -82,7 +82,7 @@ def _columns(draft: Draft, data: OwnData) -> None:
                 seeded(f"{name}-{data.path.stem}", draft.values.get(name, "")),
                 disabled=name in draft.lock,
                 options=["", *data.columns],
-                named=lambda each: each or "found by its name",
+                named=lambda each: each or "by its name",
             )
     with right:
         draft.values["kind"] = widget(FIELDS["kind"], seeded("kind", draft.values.get("kind", "auto")))

@@ -13,6 +13,7 @@ from app.new_run.state import begin_another_group, key
 from app.page import explained, link, root
 from bidora.config import RunConfig
 from bidora.drafts import Draft
+from bidora.preview import names_of
 from bidora.queueing import enqueue, read_queue, start_next
 from bidora.wording import counted
 
@@ -39,7 +40,8 @@ def start_part(draft: Draft, configs: Sequence[RunConfig], *, group: str, ready:
     if pressed:
         with explained():
             words = tuple(filter(None, (tag.strip() for tag in tags.split(","))))
-            runs = enqueue(configs, root(), group=group if many else "", tags=words, meta=prediction)
+            names = names_of(configs)
+            runs = enqueue(configs, root(), names=names, group=group if many else "", tags=words, meta=prediction)
             st.session_state[_STARTED] = [run.id for run in runs]
             begin_another_group()
             start_next(root())
@@ -74,9 +76,6 @@ def _started() -> None:
         f"{counted(len(ids), 'run')} in the queue. Closing this page does not harm them.",
         icon=":material/check_circle:",
     )
-    left, right = st.columns(2)
-    with left:
-        link("runs", "Watch the first one", icon=":material/visibility:", run=ids[0])
+    link("runs", "Watch the first one", icon=":material/visibility:", run=ids[0])
     if len(ids) > 1:
-        with right:
-            link("compare", "Compare them", icon=":material/balance:", runs=",".join(ids[:8]))
+        link("compare", "Compare them", icon=":material/balance:", runs=",".join(ids[:8]))

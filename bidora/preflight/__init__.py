@@ -8,6 +8,7 @@ from pathlib import Path
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.models import get_model
+from bidora.own_data import shown_name
 from bidora.preflight.check import Check, problem
 from bidora.preflight.comparison import check_effort, check_repetition
 from bidora.preflight.material import check_data, check_model, check_splits
@@ -40,9 +41,15 @@ def preflight(
     checks += [*check_data(config, task), *check_model(model)]
     checks += check_splits(config, task)
     checks += [check_disk(folder, config, task), check_memory(memory), check_device(config)]
-    return [
-        each for each in (*checks, check_repetition(config, folder), check_effort(config, others)) if each is not None
-    ]
+    found = [*checks, check_repetition(config, folder), check_effort(config, others)]
+    return [each._replace(sentence=_with_shown_name(each.sentence, config)) for each in found if each is not None]
+
+
+def _with_shown_name(words: str, config: RunConfig) -> str:
+    """An upload is called what its sender calls it, not what its file is called here."""
+    for path in filter(None, (config.data, config.test_data)):
+        words = words.replace(Path(path).name, shown_name(path))
+    return words
 
 
 def preflight_of_group(

@@ -10,8 +10,9 @@ from pathlib import Path
 from bidora.config import RunConfig, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
 from bidora.preflight.check import Check
+from bidora.preview import kinds_of
 from bidora.runs import RUN_ID, Run
-from bidora.wording import METHOD_NAMES, counted, number
+from bidora.wording import number
 
 
 def check_repetition(config: RunConfig, folder: Path) -> Check | None:
@@ -45,20 +46,17 @@ def _stamp(path: Path) -> int:
 
 def check_effort(config: RunConfig, others: Sequence[RunConfig]) -> Check | None:
     """Gradient evaluations, beside those of the group's other methods."""
-    own = gradient_evaluations(config)
-    counts = {config.method: own} | {each.method: gradient_evaluations(each) for each in others}
-    words = f"{number(own)} gradient evaluations"
-    words += " in search and retraining" if is_bilevel(config) and config.steps_of_retraining else ""
+    counts = {label: gradient_evaluations(kind) for kind, label in kinds_of([*others, config]).items()}
     if len(counts) < 2:
-        return Check("effort", True, f"{words}.")
-    listed = ", ".join(f"{METHOD_NAMES[method]} {number(count)}" for method, count in sorted(counts.items()))
+        where = " in search and retraining" if is_bilevel(config) and config.steps_of_retraining else ""
+        return Check("effort", True, f"{number(gradient_evaluations(config))} gradient evaluations{where}.")
+    listed = "; ".join(f"{label}: {number(count)}" for label, count in counts.items())
     ratio = max(counts.values()) / min(counts.values())
     if ratio < 1.05:
         return Check("effort", True, f"About equal gradient evaluations for all ({listed}).")
     return Check(
         "effort",
         None,
-        f"Gradient evaluations are not equal for the {counted(len(counts), 'method')}: {listed}; the most is "
-        f"{number(ratio, 2)} times the least.",
+        f"Gradient evaluations are not equal for all ({listed}); the most is {number(ratio, 2)} times the least.",
         "choose equal gradient evaluations, or say so beside the result",
     )
