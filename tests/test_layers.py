@@ -14,7 +14,7 @@ PACKAGE = ROOT / "bidora"
 
 FLOORS = {
     4: "cli __main__",
-    3: "train",
+    3: "train exercises",
     2: "final_weights trainer recorder figures evaluation phases result",
     1: "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch queueing grid presets drafts preview preflight estimate own_data working lessons glossary encoding recordings",
     0: "sandbox config runs errors wording machine weight_files uploads decomposition statistics hypergradient orthogonality cost order provenance",

@@ -16,7 +16,7 @@ from bidora.cli.doctor import PACKAGES, pinned_versions
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "python-kaleido": "kaleido", "playwright-python": "playwright"}
 
 
 def canonical(name: str) -> str:
