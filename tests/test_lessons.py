@@ -21,7 +21,7 @@ from bidora.glossary import entry_of
 from bidora.lessons import LESSONS, LessonLink, evidence, lesson, read_link
 from bidora.lessons.ballots import as_csv, cast, choice_of, tally
 from bidora.lessons.browsers import browser_of, mark_of
-from bidora.lessons.controls import LINKED, LOCAL, SANDBOXES, allowed, names_of
+from bidora.lessons.controls import LINKED, LOCAL, SANDBOXES, allowed, hideable, names_of
 from bidora.lessons.evidence import EVIDENCE, NONE, replay_runs
 from bidora.lessons.links import QUESTION_LENGTH, plain_question, run_ids
 from bidora.lessons.slides import place_of, slides_of
@@ -242,11 +242,34 @@ def test_run_ids_are_ids():
 
 
 def test_a_link_can_set_every_setting_but_paths():
-    assert set(names_of("new_run")) == set(RunConfig.__dataclass_fields__) - LOCAL
-    for name in names_of("new_run"):
+    assert set(names_of("new_run")) == set(RunConfig.__dataclass_fields__) - LOCAL | {"size"}
+    for name in set(names_of("new_run")) - {"size"}:
         default = getattr(RunConfig(), name)
         text = ",".join(default) if isinstance(default, tuple) else str(default)
         assert allowed("new_run", name, text), name
+
+
+def test_new_run_obeys_every_part_of_a_link():
+    """The form reads the same names; it would say what it passed over."""
+    from bidora.drafts import of_query
+    from bidora.presets import PRESETS
+
+    link = LessonLink(
+        "new_run",
+        {"size": "2 min", "method": "lora,dora", "rank": "4", "seed": "0,3", "target_modules": "query"},
+        preset=next(iter(PRESETS)),
+        hide=("advanced", "queue", "alpha"),
+        lock=("rank", "method"),
+        question="Which is higher?",
+    )
+    assert read_link("new_run", link.query()) == link
+    draft, remarks = of_query(link.query())
+    assert remarks == []
+    assert draft.preset == link.preset and draft.values["rank"] == 4 and draft.seeds == "0,3"
+    assert draft.methods == ("lora", "dora") and draft.question == link.question
+    assert {"alpha", "queue", "dropout"} <= draft.hide and draft.lock == {"rank", "method"}
+    for name in hideable("new_run"):
+        assert of_query({"hide": name})[1] == [], name
 
 
 @pytest.mark.parametrize("view", SANDBOXES)

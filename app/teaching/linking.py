@@ -9,10 +9,10 @@ import streamlit as st
 from app.page import all_runs, link
 from app.teaching.visitor import base, only_here
 from bidora.config import RunConfig, allowed_range
-from bidora.lessons.controls import LINKED, SANDBOXES, allowed, label_of, names_of
+from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of
 from bidora.lessons.links import QUESTION_LENGTH, SPEEDS, LessonLink, plain_question
 from bidora.lessons.replay import replayable
-from bidora.presets import PRESETS
+from bidora.presets import PRESETS, SIZES
 
 _CONFIG = {each.name: each for each in fields(RunConfig)}
 
@@ -72,7 +72,9 @@ def _value(view: str, name: str) -> str:
     label = label[0].upper() + label[1:]
     options = next((each.options for each in SANDBOXES.get(view, ()) if each.name == name), ())
     if view == "new_run":
-        options = _CONFIG[name].metadata["choices"]
+        options = tuple(SIZES) if name == "size" else _CONFIG[name].metadata["choices"]
+    if name == "method":
+        return ",".join(st.multiselect(label, options, key=key, help="Several are run beside each other."))
     if options:
         return st.selectbox(label, options, key=key)
     if view != "new_run":
@@ -90,8 +92,8 @@ def _value(view: str, name: str) -> str:
 
 
 def _names(view: str, what: str, label: str, note: str) -> tuple[str, ...]:
-    names = names_of(view)
-    if not names or view == "compare":
+    names = hideable(view)
+    if not names:
         return ()
     taken = st.session_state.get(f"link-hide-{view}", []) if what == "lock" else []
     return tuple(

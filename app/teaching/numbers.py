@@ -24,17 +24,19 @@ def material() -> list[Run]:
     return recordings() or [run for run in all_runs() if run.state == "finished"]
 
 
-def show_evidence(key: str, *, place: str) -> None:
+def show_evidence(key: str, *, place: str, one_thing: bool = False) -> None:
     """Sentences with numbers, and the figure behind them.
 
     Args:
         key: of bidora.lessons.evidence.
         place: unique on the page.
+        one_thing: leave out the sentences where the figure holds the same numbers.
     """
     paths = tuple(str(run.path) for run in material())
-    for sentence in _sentences(key, paths):
-        st.markdown(f"- {charts.plain(sentence)}")
     figure = _figure(key, paths, theme())
+    if figure is None or not one_thing or key != "fits":
+        for sentence in _sentences(key, paths):
+            st.markdown(f"- {charts.plain(sentence)}")
     if figure is not None:
         charts.show(figure, key=f"evidence-{place}")
 
@@ -55,6 +57,7 @@ def _figure(key: str, paths: tuple[str, ...], template: str) -> go.Figure | None
         return figures.direction_drift(dynamics_table(runs, checkpoints=0, every_phase=True), template=template)
     if key == "differences":
         return figures.paired_differences(paired_differences(runs), template=template)
-    if key == "levels" and any(run.config.method == "bidora" for run in runs):
-        return figures.two_levels(curves(runs), template=template)
+    if key == "levels":
+        table = curves(runs)
+        return figures.two_levels(table, template=template) if "direct_norm" in set(table["quantity"]) else None
     return None

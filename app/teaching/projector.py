@@ -11,13 +11,18 @@ from bidora.lessons.slides import place_of, slides_of
 
 _STYLE = """<style>
 [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"] {{display: none;}}
-[data-testid="stMainBlockContainer"] {{padding-top: 2rem; max-width: 70rem;}}
+[data-testid="stMainBlockContainer"] {{padding-top: 2rem; max-width: 70rem; padding-bottom: 7rem;}}
 .stApp {{background: {paper};}}
 .st-key-projector, .st-key-projector :is(p, li, h1, h2) {{color: {ink};}}
 .st-key-projector h1 {{font-size: clamp(1.9rem, 4.2vw, 3.6rem); line-height: 1.15; padding: 0 0 0.6rem 0;}}
 .st-key-projector :is(p, li) {{font-size: clamp(1.25rem, 2.4vw, 2.1rem); line-height: 1.4;}}
 .st-key-projector ul {{padding-left: 1.2em;}}
 .st-key-projector [data-testid="stCaptionContainer"] p {{font-size: clamp(1rem, 1.4vw, 1.3rem);}}
+:is(.st-key-projector, .st-key-projector-buttons) [data-testid="stCaptionContainer"] {{opacity: 1; color: {ink};}}
+.st-key-projector [data-testid="stExpander"] p {{font-size: 1rem;}}
+.st-key-projector-buttons {{position: fixed; bottom: 0; left: 0; right: 0; z-index: 99; padding: 0.7rem max(1rem, 5vw);
+  background: {paper}; border-top: 1px solid {ink};}}
+.st-key-projector-buttons [data-testid="stCaptionContainer"] p {{color: {ink}; font-size: 1.1rem;}}
 .st-key-projector pre code {{font-size: clamp(1.1rem, 2vw, 1.8rem);}}
 .st-key-projector-buttons button {{min-height: 3.2rem; min-width: 8rem;}}
 .st-key-projector-buttons button p {{font-size: 1.25rem;}}
@@ -43,7 +48,7 @@ def project(shown: Lesson) -> None:
         if slide.points:
             st.markdown("\n".join(f"- {point}" for point in slide.points))
         if slide.evidence:
-            show_evidence(slide.evidence, place=f"slide-{place}")
+            show_evidence(slide.evidence, place=f"slide-{place}", one_thing=True)
         if slide.footer:
             st.caption(slide.footer)
     with st.container(horizontal=True, key="projector-buttons", vertical_alignment="center"):

@@ -45,9 +45,9 @@ LEVELS = (
         topic="levels",
         meaning="The gradient of the upper loss by the magnitude, counting both the direct effect of m and the effect by "
         "way of the lower step.",
-        formula=r"h = \underbrace{\nabla_m L_{val}(V', m)}_{\text{direct}}"
-        r"\;\underbrace{-\; \xi\, \nabla^2_{m,V} L_{tr}(V, m)\, v}_{\text{implicit}},"
-        r"\qquad v = \nabla_{V'} L_{val}(V', m)",
+        formula=r"\begin{aligned} h =\;& \nabla_m L_{val}(V', m) && \text{direct} \\"
+        r"& - \xi\, \nabla^2_{m,V} L_{tr}(V, m)\, v && \text{implicit} \\"
+        r"& v = \nabla_{V'} L_{val}(V', m) \end{aligned}",
         unit="loss per weight unit",
         source=(("darts", "section 2.3, eq. 7"), ("bidora", "official code")),
         shown=_LEVELS,
@@ -109,9 +109,10 @@ LEVELS = (
         topic="levels",
         meaning="The product with the mixed second derivative without forming it: two gradients by m, at V shifted along "
         "±v. Both passes must use the same dropout masks, and V must come back bit for bit.",
-        formula=r"\nabla^2_{m,V} L_{tr}\, v \approx"
-        r"\frac{\nabla_m L_{tr}(V + \varepsilon v, m) - \nabla_m L_{tr}(V - \varepsilon v, m)}{2\varepsilon},"
-        r"\qquad \varepsilon = \frac{0.01}{\lVert v \rVert}",
+        formula=r"\begin{aligned} \nabla^2_{m,V} L_{tr}\, v \approx\;"
+        r"& \tfrac{1}{2\varepsilon} \nabla_m L_{tr}(V + \varepsilon v, m) \\"
+        r"& - \tfrac{1}{2\varepsilon} \nabla_m L_{tr}(V - \varepsilon v, m),"
+        r"\quad \varepsilon = \tfrac{0.01}{\lVert v \rVert} \end{aligned}",
         source=(("darts", "section 2.3, eq. 8"), ("betty", "implementation")),
         shown=("Two levels", "New run"),
         names=("epsilon",),

@@ -40,8 +40,8 @@ WEIGHTS = (
         topic="weights",
         meaning="The one matrix that a layer with its adapter amounts to. All changes below are measured on it, for LoRA "
         "and full fine-tuning, too, which have no magnitude parameter. Merged, an adapter costs nothing at inference.",
-        formula=r"W' = m \odot \frac{W_0 + sBA}{\lVert W_0 + sBA \rVert} \quad(\text{DoRA, BiDoRA}),"
-        r"\qquad W' = W_0 + sBA \quad(\text{LoRA})",
+        formula=r"\begin{aligned} W' &= m \odot \tfrac{W_0 + sBA}{\lVert W_0 + sBA \rVert} && \text{DoRA, BiDoRA} \\"
+        r"W' &= W_0 + sBA && \text{LoRA} \end{aligned}",
         unit="weight units",
         convention="Norm per output unit.",
         source=(("dora", "eq. 5"), ("lora", "section 4.1")),
@@ -116,8 +116,8 @@ WEIGHTS = (
         term="Angle to the pretrained direction",
         topic="weights",
         meaning="The turn of a layer's units as an angle, which is easier to picture than 1 − cos.",
-        formula=r"\frac{1}{k}\sum_{n=1}^{k} 2\,\operatorname{atan2}\!\left( \lVert u-v \rVert, \lVert u+v \rVert \right),"
-        r"\qquad u = V^{n,t},\; v = V_0^{n}",
+        formula=r"\begin{aligned} &\tfrac{1}{k}\textstyle\sum_{n=1}^{k} 2\,\operatorname{atan2}"
+        r"( \lVert u-v \rVert, \lVert u+v \rVert ) \\ &u = V^{n,t},\; v = V_0^{n} \end{aligned}",
         unit="degrees, 0 to 180",
         convention="On merged weights; mean over the output units of one layer. Equal to arccos(u·v), but exact for "
         "tiny angles (Kahan).",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.presets import SIZES
 
 LINKED = {
     "decompose": "Decompose",
@@ -79,7 +80,20 @@ SANDBOXES = {
 LOCAL = frozenset({"data", "test_data", "model"})
 """Settings that may name files of this machine; a link never sets them."""
 
-SETTINGS = tuple(each.name for each in fields(RunConfig) if each.name not in LOCAL)
+SETTINGS = ("size", *(each.name for each in fields(RunConfig) if each.name not in LOCAL))
+"""What a link may set in New run; size is how long the runs of a preset take."""
+
+PARTS = {
+    "preset": "choice of a preset",
+    "advanced": "all further settings",
+    "prediction": "prediction",
+    "code": "command and notebook cell",
+    "queue": "queue",
+}
+"""Parts of New run that a link may hide, besides its settings."""
+
+SEVERAL = ("method", "seed")
+"""Settings that take several values, with commas between: each is run."""
 _LONGEST = 80
 _PLAIN = re.compile(r"^[\w .,:+\-]*$")
 
@@ -91,8 +105,15 @@ def names_of(view: str) -> tuple[str, ...]:
     return tuple(each.name for each in SANDBOXES.get(view, ()))
 
 
+def hideable(view: str) -> tuple[str, ...]:
+    """Names of what a link may hide or lock in a view."""
+    return (*PARTS, *SETTINGS) if view == "new_run" else names_of(view) if view != "compare" else ()
+
+
 def label_of(view: str, name: str) -> str:
     """What a control is called on its page."""
+    if view == "new_run" and name in PARTS:
+        return PARTS[name]
     found = [each.label for each in SANDBOXES.get(view, ()) if each.name == name]
     return found[0] if found else name.replace("_", " ")
 
@@ -102,15 +123,20 @@ def allowed(view: str, name: str, value: str) -> bool:
     if name not in names_of(view) or len(value) > _LONGEST or not _PLAIN.match(value):
         return False
     if view == "new_run":
-        try:
-            RunConfig.from_dict({"method": "lora", name: value})
-        except LabError:
-            return False
-        return True
+        values = value.split(",") if name in SEVERAL else [value]
+        return value in SIZES if name == "size" else all(_is_setting(name, each) for each in values)
     return any(each.name == name and each.allows(value) for each in SANDBOXES[view])
 
 
+def _is_setting(name: str, value: str) -> bool:
+    try:
+        RunConfig.from_dict({"method": "lora", name: value})
+    except LabError:
+        return False
+    return True
+
+
 def known(view: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the names that the view has, each once, in the given order."""
-    there = set(names_of(view))
+    """Those of the names that the view can hide or lock, each once, in the given order."""
+    there = set(hideable(view))
     return tuple(dict.fromkeys(name for name in names if name in there))

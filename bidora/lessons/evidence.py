@@ -112,7 +112,7 @@ def _leave_one_out(runs: Sequence[Run]) -> list[str]:
 
 def _fit_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     points = dynamics_table(runs)
-    rows = dynamics_fits(points, resamples=500).to_dict("records") if len(points) else []
+    rows = dynamics_fits(points).to_dict("records") if len(points) else []
     return [row for row in rows if math.isfinite(row["slope"])]
 
 

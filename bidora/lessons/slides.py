@@ -29,7 +29,7 @@ def slides_of(lesson: Lesson) -> tuple[Slide, ...]:
     """Title, prediction, one slide per further step (and one more for its numbers), closing question, answer."""
     letters = "ABCDEF"
     options = tuple(
-        f"{letter}  {option.text}" for letter, option in zip(letters, lesson.prediction.options, strict=False)
+        f"**{letter}:** {option.text}" for letter, option in zip(letters, lesson.prediction.options, strict=False)
     )
     found = [
         Slide(lesson.title, lesson.goal, footer=f"Lesson {lesson.number} · {lesson.minutes} minutes"),

@@ -41,7 +41,8 @@ LESSON = Lesson(
         Step(
             title="First order: ξ = 0",
             minutes=4,
-            task="Leave ξ at 0 and let it run. Does m come to rest at the star, the solution of both levels?",
+            task="Make the prediction on the page; then the star appears, the solution of both levels. With ξ = 0, does m come to "
+            "rest at the star?",
             say="The direct part asks how the upper loss changes with m while V stays where it is. But V will answer.",
             see="m comes to rest beside the star. The implicit arrow has length zero.",
             wrong_ideas=("“It only needs more steps”: it has come to rest; the answer of V is missing, not time.",),
