@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import stand_in
 from test_launch import until
-from test_queueing import assert_one_after_the_other
 
 from bidora.config import RunConfig
 from bidora.drafts import FIELDS
@@ -87,7 +86,7 @@ def test_a_group_is_worked_off_in_order_though_the_page_is_closed(new_run, root)
     assert len({run.meta["group"] for run in runs}) == 1
     assert "4 runs in the queue" in words(app)
     until(lambda: all(run.state == "finished" for run in runs))
-    assert_one_after_the_other(runs)
+    assert sorted(runs, key=lambda run: run.status["process_start"]) == runs
 
 
 def test_preview_says_work_phases_and_commands(new_run):
