@@ -123,8 +123,11 @@ def edited_matrix() -> np.ndarray:
     with st.container(horizontal=True):
         st.button("As the page opened", key="W-again", on_click=begin_with, args=(units.CHANGED,))
         st.button("Back to W0", key="W-initial", on_click=begin_with, args=(units.INITIAL,))
-    state["W-text"] = st.query_params["W"] = sandbox.matrix_text(edited.to_numpy(dtype=float))
-    return edited.to_numpy(dtype=float)
+    W = edited.to_numpy(dtype=float)
+    if units.usable(W) or "W-text" not in state:  # an empty cell is no state to link to
+        state["W-text"] = sandbox.matrix_text(W)
+    st.query_params["W"] = state["W-text"]
+    return W
 
 
 def begin_with(weight: np.ndarray) -> None:
@@ -183,11 +186,11 @@ def reachable() -> None:
         r"\text{DoRA:}\quad \min_{m,\,\operatorname{rank} BA \le r} \Big\|W^* - m \odot \tfrac{W_0 + BA}{\|W_0 + BA\|}\Big\|_F"
     )
     st.caption(
-        "LoRA's best is exact (Eckart and Young). DoRA's has no formula: the search starts from LoRA's best and from the "
-        "best lengths alone, is run until it stands still, and keeps the better end; it is a local optimum. DoRA has six "
-        "free numbers more at the same rank (14 r + 6 against 14 r), so it can never be worse; the question is where these "
-        "six are worth having. One more rank, 14 numbers, is the comparison on the other side. And that a weight can be "
-        "reached does not say that training finds it."
+        "LoRA's best is exact (Eckart and Young). DoRA's has no formula: the search starts from LoRA's best and from the best "
+        "lengths alone, is run until it stands still, and keeps the better end: a local optimum, with all lengths above zero. "
+        "DoRA has six free numbers more at the same rank (14 r + 6 against 14 r), so its best is never worse; the question is "
+        "where these six are worth having. One more rank, 14 numbers, is the comparison on the other side. And that a weight "
+        "can be reached does not say that training finds it."
     )
     show_code(reach.lora_fit, reach.dora_fit, reach.nearest_scale, reach.target_weight)
 

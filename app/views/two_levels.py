@@ -130,10 +130,9 @@ def explanation() -> None:
     )
     st.markdown("BiDoRA does not wait for V*: it unrolls one lower step (DARTS, arXiv 1806.09055, eqs 6 and 7),")
     st.latex(r"V' = V - \xi\, \partial_V L_{tr}(V, m)")
-    st.latex(
-        r"\begin{aligned} h = {}&\partial_m L_{val}(V', m) &&\text{direct}\\"
-        r"&- \xi\, \partial^2_{mV} L_{tr}(V, m)\, \partial_V L_{val}(V', m) &&\text{implicit}\end{aligned}"
-    )
+    st.latex(r"\text{direct} = \partial_m L_{val}(V', m)")
+    st.latex(r"\text{implicit} = -\xi\, \partial^2_{mV} L_{tr}(V, m)\, \partial_V L_{val}(V', m)")
+    st.latex(r"h = \text{direct} + \text{implicit}")
     st.markdown(
         "Compare the two: once V stands at V*(m), h is the true slope exactly where ξ = 1 / (∂²L_tr/∂V²). A smaller ξ leaves "
         "part of the answer out, a larger one says too much. In a network there is no such single number, and AdamW's "

@@ -33,7 +33,7 @@ def plane(
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    V, m = np.linspace(*V_RANGE, 61), np.linspace(*M_RANGE, 61)
+    V, m = np.linspace(*V_RANGE, 45), np.linspace(*M_RANGE, 45)
     for name, loss, colour, dash in (
         ("L_tr", problem.lower, _LOWER, "dot"),
         ("L_val", problem.upper, _UPPER, "solid"),
@@ -157,14 +157,15 @@ def _path(figure: go.Figure, trail: Trail, ink: str) -> None:
     """The path with a mark at each upper step, its start and its present end."""
     import plotly.graph_objects as go
 
-    upper = set(trail.upper)
+    sizes = np.zeros(len(trail.m))
+    sizes[trail.upper] = 6
     figure.add_trace(
         go.Scatter(
             x=floats(trail.V),
             y=floats(trail.m),
             mode="lines+markers",
             line=dict(color=_DIRECT, width=2),
-            marker=dict(color=_DIRECT, size=[6 if place in upper else 0 for place in range(len(trail.m))]),
+            marker=dict(color=_DIRECT, size=floats(sizes)),
             showlegend=False,
             hovertemplate="V = %{x:.3f}, m = %{y:.3f}<extra></extra>",
         )

@@ -188,6 +188,11 @@ def checked(weight: np.ndarray) -> np.ndarray:
     return weight
 
 
+def usable(weight: np.ndarray) -> bool:
+    """Whether every entry is a number that `checked` lets pass."""
+    return bool((np.abs(weight) <= LARGEST).all())
+
+
 def _unreadable(text: str) -> LabError:
     shown = text[:40] + ("…" if len(text) > 40 else "")
     return LabError(
