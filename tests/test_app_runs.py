@@ -215,6 +215,7 @@ def test_damaged_folders_are_named_and_can_be_put_away(app, root):
     assert not (root / "20260101-000000-aaaa").exists() and not app.exception
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_stay_quick(app, root):
     first = write_run(root)
     for number in range(199):
@@ -252,6 +253,7 @@ def test_a_run_outside_the_runs_folder_is_not_reached(app, root, tmp_path):
     assert app.title[0].value == "No such run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "dora", "bidora", "full"])
 def test_every_tab_of_a_finished_run_opens(app, root, method):
     run = write_run(root, method)
@@ -427,6 +429,7 @@ def test_deleting_a_run_leads_back_to_the_list_with_undo(app, root):
     assert "moved to the trash" in words(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing", ["meta.json", "status.json", "result.json", "metrics.jsonl", "dynamics.parquet", "predictions.parquet"]
 )
@@ -449,6 +452,7 @@ def test_a_damaged_run_opens_in_every_tab_and_is_named(app, root, missing, how):
         assert missing in (words(app)).replace("\\", "")
 
 
+@pytest.mark.slow
 def test_two_levels_are_a_sentence_for_methods_with_one(app, root):
     visit(app, run=write_run(root, "lora").id, tab="Two levels")
     assert "one level" in app.info[0].value or "one level" in words(app)
@@ -481,6 +485,7 @@ def test_every_file_can_be_chosen_for_download(app, root):
     assert {"config.json", "metrics.jsonl"} <= set(app.selectbox(key="file").options)
 
 
+@pytest.mark.slow
 def test_pages_do_not_touch_what_they_show(app, root):
     run = write_run(root, "bidora")
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain
-from app.page import explained, link, root
+from app.page import explained, go, link, root
 from app.run_list.chosen import with_chosen
 from app.run_list.importing import import_box
 from app.run_list.reading import all_rows
@@ -44,8 +44,7 @@ def _body(at_work: bool) -> None:
     shown = filters(rows)
     chosen = table(rows, shown)
     if OPEN in st.session_state:
-        st.query_params["run"] = st.session_state.pop(OPEN)
-        st.rerun()
+        go("runs", run=st.session_state.pop(OPEN))
     with explained():
         with_chosen([row for row in rows if row.id in chosen])
 
