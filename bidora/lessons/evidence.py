@@ -17,6 +17,7 @@ from bidora.analysis import (
     runs_table,
     suggested,
 )
+from bidora.config import is_bilevel
 from bidora.metrics import SHARES
 from bidora.runs import Run
 
@@ -71,7 +72,7 @@ def _parameters(runs: Sequence[Run]) -> list[str]:
 
 
 def _levels(runs: Sequence[Run]) -> list[str]:
-    two = [run for run in runs if run.config.method == "bidora"]
+    two = [run for run in runs if is_bilevel(run.config)]
     if not two:
         return []
     table, words = runs_table(two), []
