@@ -15,7 +15,7 @@ from importlib import import_module
 from bidora.cli.flags import Parser
 from bidora.errors import LabError
 
-COMMANDS = ("running", "queue", "listing", "comparing", "analysing", "fetching", "doctor", "demo")
+COMMANDS = ("running", "queue", "listing", "comparing", "reporting", "analysing", "fetching", "doctor", "demo")
 """The files of this package that add commands, in the order of the help."""
 
 
