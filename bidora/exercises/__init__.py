@@ -1,6 +1,6 @@
 """What the tutorials need beside the library: predictions, exercises with checks and hints, figures, sliders.
 
-    from bidora.exercises import check, explore, hint, predict, show, solution
+    from bidora.exercises import check, explore, hint, predict, show, solution, trained
 
 A notebook's exercises are in the file of its number (nb01.py …): hints, a solution, and a check that names the misconception
 behind a wrong answer.
@@ -10,6 +10,7 @@ from bidora.exercises.checking import check, hint, solution
 from bidora.exercises.exercise import Exercise, Misconception, Unanswered
 from bidora.exercises.exploring import explore, show
 from bidora.exercises.predicting import predict, reveal
+from bidora.exercises.training import trained
 
 __all__ = [
     "Exercise",
@@ -22,4 +23,5 @@ __all__ = [
     "reveal",
     "show",
     "solution",
+    "trained",
 ]

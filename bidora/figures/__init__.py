@@ -7,6 +7,7 @@ background is transparent, so that the page shows through.
 
 from bidora.figures.appearance import STYLES, Style, styles_of, without_words
 from bidora.figures.arrows import arrows
+from bidora.figures.convergence import solver_errors
 from bidora.figures.cost import cost
 from bidora.figures.differences import paired_differences
 from bidora.figures.drift import direction_drift, magnitude_drift
@@ -14,6 +15,7 @@ from bidora.figures.gap import generalisation_gap
 from bidora.figures.learning import learning_curves
 from bidora.figures.levels import two_levels
 from bidora.figures.motion import magnitude_motion
+from bidora.figures.norm_gradient import norm_gradient
 from bidora.figures.plane import hypergradient_arrows, plane
 from bidora.figures.reachable import reachable
 from bidora.figures.relation import magnitude_vs_direction
@@ -38,12 +40,14 @@ __all__ = [
     "magnitude_motion",
     "magnitude_units",
     "magnitude_vs_direction",
+    "norm_gradient",
     "paired_differences",
     "plane",
     "reachable",
     "replay",
     "samples",
     "scores",
+    "solver_errors",
     "styles_of",
     "two_levels",
     "vote_result",
