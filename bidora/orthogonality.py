@@ -92,7 +92,8 @@ def _half(weight: Tensor, lora_A: Tensor, lora_B: Tensor, scale: float) -> Tenso
 
 def _parts(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, float]:
     name = layer.active_adapters[0]
-    return layer.get_base_layer().weight, layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+    weight: Tensor = layer.get_base_layer().weight
+    return weight, layer.lora_A[name].weight, layer.lora_B[name].weight, float(layer.scaling[name])
 
 
 def _grams(layers: list[nn.Module]) -> tuple[Tensor, Tensor] | None:

@@ -109,10 +109,13 @@ def save_adapter(
         scale: of the target, for regression.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for adapter in getattr(model.backbone, "peft_config", {}).values():
+    adapters = getattr(model.backbone, "peft_config", {})
+    for adapter in adapters.values():
         adapter.base_model_name_or_path = base
-    model.backbone.config._name_or_path = base  # PEFT's model card takes it from there
-    model.backbone.save_pretrained(str(folder))
+    encoder = model.backbone.get_base_model() if adapters else model.backbone
+    encoder.name_or_path = encoder.config._name_or_path = base  # PEFT's model card takes it from both
+    # only linear layers are adapted; "auto" would look for the base model on the hub to compare vocabularies
+    model.backbone.save_pretrained(str(folder), **({"save_embedding_layers": False} if adapters else {}))
     tokenizer.save_pretrained(str(folder))
     save_head(model, folder)
     how: dict[str, Any] = {"pooling": model.pooling, "kind": kind, "labels": list(labels)}

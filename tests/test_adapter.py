@@ -132,10 +132,16 @@ def test_plain_peft_loads_merges_and_predicts_the_same(
         model,
         tmp_path,
         AutoTokenizer.from_pretrained(folder),
+        base="somebody/encoder",
         labels=("a", "b", "c"),
         kind="classification",
         scale=None,
     )
+    if method != "full":
+        described = json.loads((tmp_path / "adapter_config.json").read_text())
+        assert described["base_model_name_or_path"] == "somebody/encoder"
+        written = "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix in (".json", ".md"))
+        assert str(folder) not in written, "an adapter that is passed on names no folder of this machine"
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PLAIN, str(folder), str(tmp_path), pooling],
         input=f"{json.dumps(IDS.tolist())}\n{json.dumps(MASK.tolist())}\n",
