@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.settings import Part
 from bidora.cli.formatting import size, table
+from bidora.provenance import processor
 from bidora.runs import write_json
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy", "betty-ml")
@@ -64,7 +65,7 @@ def cell(key: str, row: dict[str, Any]) -> str:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Where the numbers come from: processor or GPU, threads, versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "device": device.type,
         "name": name,
@@ -93,15 +94,6 @@ def save(path: Path, parts: dict[str, Any], device: torch.device, *, quick: bool
 def now() -> str:
     """UTC to the minute."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

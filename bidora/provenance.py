@@ -17,12 +17,21 @@ PACKAGES = ("bidora-lab", "torch", "transformers", "peft", "accelerate", "numpy"
 
 def provenance(folder: str, device: torch.device) -> dict[str, Any]:
     """Versions of the packages, Python, processor, device, threads, and the hash of the model's weights."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "versions": {package: _version(package) for package in PACKAGES} | {"python": platform.python_version()},
         "device": {"type": device.type, "name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count()},
         "model": {"source": Path(folder).name if Path(folder).is_dir() else folder, "sha256": weights_hash(folder)},
     }
+
+
+def processor() -> str:
+    """The processor's name; Linux tells it in /proc, others through platform."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,9 @@ from bidora.runs import Run
 
 Progress = Callable[[str, float, float], None]
 
+CHANGES = ("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees")
+"""What `changes` measures, in its order."""
+
 STATUS_SECONDS = 1.0
 """Least time between two writes of status.json."""
 
@@ -195,19 +198,24 @@ class DynamicsRecorder(TrainerCallback):
         self.run.write_dynamics(pandas.DataFrame(rows), self.phase_index, step)
 
     def _rows(self) -> list[dict[str, Any]]:
+        """One row per adapted layer; all numbers are brought from the device together."""
         found = self.source() if self.source is not None else None
         merged = merged_weights(self.model, list(self.base))
+        moved = torch.stack([changes(self.base[name], weight) for name, weight in merged.items()]).tolist()
+        sizes: list[list[float]] = []
+        if found is not None:
+            keys = [next(key for key in found.direct if key.startswith(f"{name}.")) for name in merged]
+            sizes = torch.stack([_sizes(found.direct[key], found.implicit[key]) for key in keys]).tolist()
         rows = []
-        for name, weight in merged.items():
-            parts = {}
-            if found is not None:
-                key = next(key for key in found.direct if key.startswith(f"{name}."))
-                parts = _parts(found.direct[key], found.implicit[key])
-            elif self.gradients:
-                key = next((key for key in self.gradients if key.startswith(f"{name}.")), None)
-                parts = {"magnitude_gradient_norm": self.gradients[key]} if key else {}
-            rows.append({**layer_and_module(name), "name": name, **changes(self.base[name], weight), **parts})
+        for place, name in enumerate(merged):
+            parts = _parts(*sizes[place]) if sizes else self._gradient_of(name)
+            rows.append({**layer_and_module(name), "name": name, **dict(zip(CHANGES, moved[place])), **parts})
         return rows
+
+    def _gradient_of(self, name: str) -> dict[str, float]:
+        """The norm of a layer's ∇m where the ordinary step trains m."""
+        key = next((key for key in self.gradients if key.startswith(f"{name}.")), None)
+        return {"magnitude_gradient_norm": self.gradients[key]} if key else {}
 
 
 class TestScoreRecorder(TrainerCallback):
@@ -241,14 +249,10 @@ class TestScoreRecorder(TrainerCallback):
         self.progress.write(state.global_step, line)
 
 
-def changes(before: Tensor, after: Tensor) -> dict[str, float]:
-    """ΔM, signed ΔM in %, ΔD and mean angle of one layer, one magnitude per output unit."""
+def changes(before: Tensor, after: Tensor) -> Tensor:
+    """ΔM, signed ΔM in %, ΔD and mean angle of one layer, (4,), as CHANGES names them; one magnitude per output unit."""
     units = unit_change(before, after)
-    means = torch.stack(
-        [units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()]
-    )
-    names = ("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees")
-    return dict(zip(names, means.tolist(), strict=True))
+    return torch.stack([units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()])
 
 
 def base_weights(model: nn.Module, target_modules: tuple[str, ...]) -> dict[str, Tensor]:
@@ -289,7 +293,11 @@ def layer_and_module(name: str) -> dict[str, Any]:
     return {"layer": numbers[0] if numbers else -1, "module": parts[-1]}
 
 
-def _parts(direct: Tensor, implicit: Tensor) -> dict[str, float]:
-    both = torch.stack([direct.norm(), implicit.norm(), (direct + implicit).norm(), (direct * implicit).sum()]).tolist()
-    cosine = both[3] / (both[0] * both[1]) if both[0] and both[1] else float("nan")
-    return {"direct_norm": both[0], "implicit_norm": both[1], "magnitude_gradient_norm": both[2], "cosine": cosine}
+def _sizes(direct: Tensor, implicit: Tensor) -> Tensor:
+    """Norms of both parts and of their sum, and their inner product, (4,)."""
+    return torch.stack([direct.norm(), implicit.norm(), (direct + implicit).norm(), (direct * implicit).sum()])
+
+
+def _parts(direct: float, implicit: float, total: float, product: float) -> dict[str, float]:
+    cosine = product / (direct * implicit) if direct and implicit else float("nan")
+    return {"direct_norm": direct, "implicit_norm": implicit, "magnitude_gradient_norm": total, "cosine": cosine}
