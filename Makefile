@@ -14,10 +14,11 @@ PINNED := $(PIP) install -qq -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help app test demo bench lint setup clean
+.PHONY: help app notebooks test demo bench lint setup clean
 
 help:
 	@echo "make app     the lab in the browser, at http://127.0.0.1:8501            (APP_ARGS='--server.port 9000')"
+	@echo "make notebooks  ten tutorials in JupyterLab"
 	@echo "make test    all tests, in $(TEST_WORKERS) processes            (PYTEST_ARGS='-m \"not slow\"' for a short round)"
 	@echo "make demo    fetches real weights and data, trains LoRA, DoRA and BiDoRA on two tasks, prints tables"
 	@echo "make bench   speed and memory against PEFT and Betty    (BENCH_ARGS=...)"
@@ -45,13 +46,18 @@ $(VENV)/.base: $(VENV)/.torch
 
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing what the tests need"
-	@$(PINNED) -e ".[app,test,bench]"
+	@$(PINNED) -e ".[app,notebooks,test,bench]"
 	@$(INSTALL_BETTY)
 	@touch $@
 
 $(VENV)/.app: $(VENV)/.base
 	@echo "installing what the app needs"
 	@$(PINNED) -e ".[app]"
+	@touch $@
+
+$(VENV)/.notebooks: $(VENV)/.app
+	@echo "installing JupyterLab"
+	@$(PINNED) -e ".[app,notebooks]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -77,6 +83,10 @@ test: $(VENV)/.test
 app: $(VENV)/.app
 	@echo "opening the lab: http://127.0.0.1:8501 (Ctrl-C here closes it; runs go on)"
 	@$(PY) -m streamlit run app/main.py $(APP_ARGS)
+
+notebooks: $(VENV)/.notebooks
+	@echo "opening JupyterLab; begin with 00_start_here.ipynb (Ctrl-C twice here closes it)"
+	@cd notebooks && $(abspath $(PY)) -m jupyterlab
 
 demo: $(VENV)/.base
 	@$(PY) -m bidora demo $(DEMO_ARGS)
