@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ SVG_LIMIT = 2000
 """From so many points on WebGL draws them; below, SVG is sharper, and WebGL crawls where many x are equal."""
 
 TEMPLATES = {"light": "plotly_white", "dark": "plotly_dark"}
+_TRACES = ("bar", "contour", "heatmap", "scatter", "scattergl")
+_OTHER_AXES = ("geo", "map", "mapbox", "polar", "scene", "ternary")
 
 
 class Style(NamedTuple):
@@ -114,7 +117,7 @@ def finish(
     above += 52 + (22 * _legend_lines(figure) if legend else 0)
     height += 18 * len(lines)
     figure.update_layout(
-        template=TEMPLATES.get(template, template),
+        template=_template(template),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         title=dict(text=title, x=0, xref="paper", xanchor="left", y=1, yref="container", yanchor="top", pad=dict(t=14)),
@@ -143,6 +146,25 @@ def finish(
     return figure
 
 
+@cache
+def _template(name: str) -> Any:
+    """plotly's template without what no figure here uses; plotly copies it several times a figure, which takes longest of all.
+
+    Args:
+        name: "light", "dark"; anything else is passed on to plotly as it is.
+    """
+    if name not in TEMPLATES:
+        return name
+    import plotly.graph_objects as go
+    import plotly.io
+
+    whole = plotly.io.templates[TEMPLATES[name]].to_plotly_json()
+    return go.layout.Template(
+        layout={part: value for part, value in whole["layout"].items() if part not in _OTHER_AXES},
+        data={kind: value for kind, value in whole["data"].items() if kind in _TRACES},
+    )
+
+
 def without_words(figure: go.Figure) -> go.Figure:
     """The drawing alone, for pages that set title, convention and notes as text, which wraps on narrow screens.
 
@@ -153,7 +175,6 @@ def without_words(figure: go.Figure) -> go.Figure:
     """
     import plotly.graph_objects as go
 
-    bare = go.Figure(figure)
     lines = next((note.text for note in figure.layout.annotations if note.name == CONVENTION), "")
     below = 18 * (lines.count("<br>") + 1) if lines else 0
     headings = any(note.yref == "paper" and note.y and note.y >= 0.99 for note in figure.layout.annotations)
@@ -162,25 +183,33 @@ def without_words(figure: go.Figure) -> go.Figure:
     top, bottom = max(12, figure.layout.margin.t - gone), figure.layout.margin.b - below - 14
     height = figure.layout.height - gone - below - 14
     plot = max(1, height - top - bottom)
-    if legend:
-        height += 26
-        top += 26
-    bare.update_layout(
-        title=None,
-        height=height,
-        margin=dict(l=10, r=10, t=top, b=bottom),
-        legend=dict(orientation="h", x=0, xanchor="left", yref="paper", yanchor="bottom")
-        | dict(y=1 + (26 if headings else 6) / plot),
-    )
-    # Assigned, not updated: plotly applies an update by one annotation to all that are there.
-    bare.layout.annotations = [note for note in figure.layout.annotations if note.name != CONVENTION]
-    bare.update_xaxes(automargin=True, title_font_size=13)
-    bare.update_yaxes(automargin=True, title_font_size=13)
-    bare.update_traces(colorbar_title_font_size=13, selector=dict(type="heatmap"))
-    bare.update_coloraxes(colorbar_title_font_size=13)
-    bare.for_each_annotation(lambda note: note.update(font_size=note.font.size or 13))
-    bare.for_each_xaxis(lambda axis: axis.update(title_text="<br>".join(textwrap.wrap(axis.title.text or "", 32))))
-    return bare
+    # Plain dictionaries: each update of a plotly object costs more than all of this.
+    layout = figure.layout.to_plotly_json()
+    layout.pop("title", None)
+    layout |= dict(height=height + 26 * legend, margin=dict(l=10, r=10, t=top + 26 * legend, b=bottom))
+    layout["legend"] = dict(orientation="h", x=0, xanchor="left", yref="paper", yanchor="bottom")
+    layout["legend"]["y"] = 1 + (26 if headings else 6) / plot
+    layout["annotations"] = [_of_size(note) for note in layout.get("annotations", ()) if note.get("name") != CONVENTION]
+    traces = [trace.to_plotly_json() for trace in figure.data]
+    for bar in (*traces, *(value for name, value in layout.items() if name.startswith("coloraxis"))):
+        if "colorbar" in bar:
+            bar["colorbar"]["title"] = _of_size(bar["colorbar"].get("title", {}))
+    for name in {"xaxis", "yaxis", *(name for name in layout if name.startswith(("xaxis", "yaxis")))}:
+        layout[name] = _fitted(layout.get(name, {}), wraps=name.startswith("x"))
+    return go.Figure(data=traces, layout=layout)
+
+
+def _fitted(axis: dict[str, Any], *, wraps: bool) -> dict[str, Any]:
+    """An axis that makes room for its words; those below it are broken into lines."""
+    title = _of_size(axis.get("title", {}))
+    if wraps and title.get("text"):
+        title["text"] = "<br>".join(textwrap.wrap(title["text"], 32))
+    return axis | dict(automargin=True, title=title)
+
+
+def _of_size(words: dict[str, Any]) -> dict[str, Any]:
+    """An annotation or title in type of 13 pixels, where it has no size of its own."""
+    return words | dict(font={"size": 13} | words.get("font", {}))
 
 
 def _legend_lines(figure: go.Figure) -> int:
