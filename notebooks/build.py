@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,18 @@ def clean(notebook: Any) -> None:
     for cell in notebook.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in ("exercise", "tags", "jupyter")}
         if cell.cell_type == "code":
-            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+            cell.outputs = joined(each for each in cell.outputs if each.get("name") != "stderr")
+
+
+def joined(outputs: Iterable[Any]) -> list[Any]:
+    """Printed text in one piece, however many pieces the kernel sent it in."""
+    found: list[Any] = []
+    for each in outputs:
+        if found and each.output_type == "stream" and found[-1].output_type == "stream" and each.name == found[-1].name:
+            found[-1].text += each.text
+        else:
+            found.append(each)
+    return found
 
 
 def main() -> int:

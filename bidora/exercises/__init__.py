@@ -10,7 +10,7 @@ from bidora.exercises.checking import check, hint, solution
 from bidora.exercises.exercise import Exercise, Misconception, Unanswered
 from bidora.exercises.exploring import explore, show
 from bidora.exercises.predicting import predict, reveal
-from bidora.exercises.training import trained
+from bidora.exercises.training import keep_runs_beside_others, trained
 
 __all__ = [
     "Exercise",
@@ -25,3 +25,5 @@ __all__ = [
     "solution",
     "trained",
 ]
+
+keep_runs_beside_others()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from bidora.config import RunConfig
@@ -15,7 +17,6 @@ from bidora.runs import Run
 
 _KNOWN = (
     ".*is_gradient_checkpointing.*",  # peft asks transformers by an older name
-    ".*(Unable to fetch remote file|Could not find a config file).*",  # peft looks for the packaged weights on the hub
     ".*pin_memory.*",
 )
 
@@ -88,7 +89,7 @@ class StatusLine:
             from IPython.display import display
         except ImportError:
             return False
-        if get_ipython() is None:  # type: ignore[no-untyped-call]
+        if get_ipython() is None:
             return False
         content = {"text/plain": text}
         if self._handle is None:
@@ -96,6 +97,13 @@ class StatusLine:
         else:
             self._handle.update(content, raw=True)
         return True
+
+
+def keep_runs_beside_others() -> None:
+    """Notebooks run in their own folder; their runs belong into the repository's, where the app and the command line look."""
+    home = Path(__file__).resolve().parents[2]
+    if "BIDORA_RUNS" not in os.environ and Path.cwd() == home / "notebooks":
+        os.environ["BIDORA_RUNS"] = str(home / "runs")
 
 
 @contextmanager
