@@ -56,3 +56,48 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("BIDORA_RECORDINGS", str(tmp_path / "recordings"))
     return AppTest.from_file(str(Path(__file__).resolve().parents[1] / "app" / "main.py"), default_timeout=30)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    """A server of the lab, with recordings and an empty folder of runs."""
+    from lab_in_browser import Lab
+
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    lab.start()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    """Chromium, without a window."""
+    from lab_in_browser import ARGUMENTS, chromium
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(chrome, lab):
+    """Makes visitors: a browser of their own each. Afterwards nothing may have left this machine, nothing complained."""
+    from lab_in_browser import PATIENCE, Watch
+
+    contexts, watches = [], []
+
+    def another():
+        context = chrome.new_context(viewport={"width": 1280, "height": 900}, base_url=lab.url, locale="en-GB")
+        context.set_default_timeout(PATIENCE * 1000)
+        contexts.append(context)
+        watches.append(Watch(context))
+        return context.new_page()
+
+    yield another
+    for context in contexts:
+        context.close()
+    assert not set().union(*(watch.outside for watch in watches)), "requests left this machine"
+    assert not [each for watch in watches for each in watch.complaints], "errors in the browser's console"
+    assert "Traceback" not in lab.log.read_text(encoding="utf-8")

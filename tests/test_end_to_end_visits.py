@@ -1,0 +1,152 @@
+"""The lab in a real browser: keyboard only, lesson links, own tables, several visitors at once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[test]")
+
+from lab_in_browser import PATIENCE, appears, needs_browser, needs_weights, offers, until
+from playwright.sync_api import expect
+from tiny import write_table
+
+from bidora.runs import list_runs
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+
+# -- keyboard only --------------------------------------------------------------------------------------------------
+
+
+def tab_to(page, target, *, most=80):
+    """Press Tab until the target has the focus, and can be seen to have it."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if target.count() == 1 and target.evaluate("each => each === document.activeElement"):
+            expect(target).to_be_visible()
+            return
+    raise AssertionError(f"{target} cannot be reached by keyboard")
+
+
+def typed(page, field, text):
+    """Replace what is in a field."""
+    tab_to(page, field)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.real
+@needs_weights
+def test_a_run_is_started_and_ended_without_a_mouse(lab, visitor):
+    page = visitor()
+    page.goto("new_run")
+    offers(page, 6)
+    tab_to(page, page.get_by_role("button", name="LoRA", exact=True))
+    page.keyboard.press("Space")
+    offers(page, 4)
+    page.keyboard.press("ArrowRight")  # one stop for the Tab key, as toolbars have
+    page.keyboard.press("Space")
+    offers(page, 2)
+    typed(page, page.get_by_role("textbox", name="Seeds", exact=True), "3")
+    offers(page, 1)
+    typed(page, page.get_by_role("spinbutton", name="examples per class", exact=True), "8")
+    typed(page, page.get_by_role("spinbutton", name="steps", exact=True), "500")
+    appears(page.get_by_text("500 steps of 8 examples"))
+    tab_to(page, offers(page, 1))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name="Watch the first one"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/runs\?run="))
+    (run,) = list_runs(lab.runs)
+    chosen = run.config
+    assert (chosen.method, chosen.seed, chosen.steps, chosen.examples_per_class) == ("bidora", 3, 500, 8)
+    appears(page.get_by_text(run.id))
+    tab_to(page, page.get_by_role("button", name="Cancel", exact=True))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="End it now"))
+    page.keyboard.press("Space")
+    until(lambda: run.state in ("stopped", "lost", "failed"))
+    appears(page.get_by_role("button", name="Resume"))
+
+
+# -- lesson links ---------------------------------------------------------------------------------------------------
+
+
+def test_a_lesson_link_locks_hides_and_asks(visitor):
+    page = visitor()
+    page.goto(
+        "new_run?method=dora&rank=4&seed=3&lock=rank&hide=alpha,queue,code"
+        "&question=Which is higher? ![x](http://192.0.2.1/x.png)"
+    )
+    offers(page, 1)
+    rank = page.get_by_role("spinbutton", name="rank r")
+    expect(rank).to_have_value("4")
+    expect(rank).to_be_disabled()
+    expect(page.get_by_role("textbox", name="Seeds")).to_have_value("3")
+    page.get_by_text("Adapter", exact=True).click()
+    appears(page.get_by_role("spinbutton", name=re.compile("^dropout")))
+    expect(page.get_by_role("spinbutton", name=re.compile("^alpha"))).to_have_count(0)
+    expect(page.get_by_role("heading", name="Queue")).to_have_count(0)
+    appears(page.get_by_text("Which is higher? ![x]"))
+
+
+def test_a_lesson_link_into_a_sandbox(visitor):
+    page = visitor()
+    page.goto("two_levels?xi=0.3&lower_steps=4&lock=xi&hide=outer_rate&question=What does ξ do?")
+    appears(page.get_by_text("What does ξ do?"))
+    appears(page.get_by_text("Fixed for this lesson: ξ: 0.3"))
+    page.get_by_role("button", name="Show without predicting").click()
+    expect(page.get_by_role("slider", name=re.compile("^Lower steps per"))).to_have_value("4")
+    for name in ("ξ", "Outer rate"):
+        expect(page.get_by_role("slider", name=re.compile(rf"^{name}"))).to_have_count(0)
+
+
+# -- own tables -----------------------------------------------------------------------------------------------------
+
+
+def test_columns_of_an_uploaded_table(lab, visitor, tmp_path):
+    table = write_table(tmp_path / "mine & yours.csv", rows=60)
+    page = visitor()
+    page.goto("new_run?task=csv")
+    appears(page.get_by_text("Nothing is chosen yet."))
+    page.locator("input[type=file]").set_input_files(table)
+    appears(page.get_by_text(re.compile(r"mine.*60 rows\. The first ones:")))
+    page.get_by_role("combobox", name="input column").click()
+    for column in ("text", "label"):
+        appears(page.get_by_role("option", name=column, exact=True))
+    page.get_by_role("option", name="text", exact=True).click()
+    assert [each.read_bytes() for each in lab.runs.rglob("*.csv")] == [table.read_bytes()], "kept as it was sent"
+
+
+# -- several visitors -----------------------------------------------------------------------------------------------
+
+
+def test_a_vote_with_a_teacher_and_two_students(visitor):
+    teacher = visitor()
+    teacher.goto("classroom?tab=votes")
+    teacher.get_by_role("textbox", name="Question").fill("Which is higher?")
+    teacher.get_by_role("textbox", name="Options, one a line").fill("DoRA\nBiDoRA\nneither")
+    teacher.get_by_role("button", name="Open the vote").click()
+    teacher.wait_for_url(re.compile("vote="))
+    code = teacher.url.rpartition("vote=")[2]
+    students = [visitor(), visitor()]
+    for student, choice in zip(students, ("BiDoRA", "neither")):
+        student.goto(f"classroom?vote={code.lower()}")
+        expect(student.get_by_role("button", name="Reveal the result")).to_have_count(0)
+        student.get_by_text(choice, exact=False).first.click()
+        student.get_by_role("button", name="Vote", exact=True).click()
+        appears(student.get_by_text("Your vote is in"))
+    expect(teacher.get_by_test_id("stMetricValue")).to_have_text("2", timeout=PATIENCE * 1000)
+    teacher.get_by_role("button", name="Close the vote").click()
+    appears(teacher.get_by_role("button", name="Open again"))
+    teacher.get_by_role("button", name="Reveal the result").click()
+    appears(teacher.get_by_test_id("stPlotlyChart"))
+    students[0].get_by_role("button", name="Look again").click()
+    appears(students[0].get_by_test_id("stPlotlyChart"))
+    students[1].reload()
+    appears(students[1].get_by_text("Your vote is in"))
+    expect(students[1].get_by_role("button", name="Vote", exact=True)).to_have_count(0)
