@@ -12,11 +12,13 @@ from bidora.figures.cost import cost
 from bidora.figures.differences import paired_differences
 from bidora.figures.drift import direction_drift, magnitude_drift
 from bidora.figures.gap import generalisation_gap
+from bidora.figures.leak import nearest_relatives
 from bidora.figures.learning import learning_curves
 from bidora.figures.levels import two_levels
 from bidora.figures.motion import magnitude_motion
 from bidora.figures.norm_gradient import norm_gradient
 from bidora.figures.plane import hypergradient_arrows, plane
+from bidora.figures.prevalence import scores_by_prevalence
 from bidora.figures.reachable import reachable
 from bidora.figures.relation import magnitude_vs_direction
 from bidora.figures.replay import replay
@@ -40,6 +42,7 @@ __all__ = [
     "magnitude_motion",
     "magnitude_units",
     "magnitude_vs_direction",
+    "nearest_relatives",
     "norm_gradient",
     "paired_differences",
     "plane",
@@ -47,6 +50,7 @@ __all__ = [
     "replay",
     "samples",
     "scores",
+    "scores_by_prevalence",
     "solver_errors",
     "styles_of",
     "two_levels",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy
 
 from bidora.errors import LabError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWY" + "XBUZO"
 """The 20 standard residues, and X (any), B (D or N), U (selenocysteine), Z (E or Q), O (pyrrolysine), as in ESM."""
@@ -57,13 +61,11 @@ def look_like_nucleotides(sequences: Sequence[str]) -> bool:
     return bool(sequences) and all(set(sequence) <= NUCLEOTIDES for sequence in sequences)
 
 
-def similar_pairs(
-    sequences: Sequence[str], *, k: int = 3, threshold: float = 0.3
-) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Pairs that share much: |A ∩ B| / |A ∪ B| of their sets of k letters in a row is at least the threshold.
+def shared_words(sequences: Sequence[str], *, k: int = 3) -> sparse.csr_matrix:
+    """|A ∩ B| / |A ∪ B| of the sets of k letters in a row (Jaccard index) for every two sequences that share any.
 
     Returns:
-        positions of the first and of the second partner, each (pairs,) int64, first < second.
+        (n, n) sparse, upper triangle without the diagonal.
     """
     from scipy import sparse
 
@@ -78,8 +80,36 @@ def similar_pairs(
     sizes = numpy.bincount(rows, minlength=len(sequences))
     shared = sparse.triu(holds @ holds.T, k=1, format="coo")
     similarity = shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data)
-    near = similarity >= threshold
+    return sparse.csr_matrix((similarity, (shared.row, shared.col)), shape=shared.shape)
+
+
+def similar_pairs(
+    sequences: Sequence[str], *, k: int = 3, threshold: float = 0.3
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Pairs that share much: |A ∩ B| / |A ∪ B| of their sets of k letters in a row is at least the threshold.
+
+    Returns:
+        positions of the first and of the second partner, each (pairs,) int64, first < second.
+    """
+    shared = shared_words(sequences, k=k).tocoo()
+    near = shared.data >= threshold
     return shared.row[near].astype(numpy.int64), shared.col[near].astype(numpy.int64)
+
+
+def nearest_outside(shared: sparse.csr_matrix, test: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The most similar training sequence of each test sequence.
+
+    Args:
+        shared: as from `shared_words`.
+        test: (n,) bool.
+
+    Returns:
+        similarity (tests,), 0 where nothing is shared; position of the training sequence (tests,) int64, −1 there.
+    """
+    to_training = (shared + shared.T).tocsr()[test][:, ~test]
+    similarity = numpy.asarray(to_training.max(axis=1).todense()).ravel()
+    places = numpy.flatnonzero(~test)[numpy.asarray(to_training.argmax(axis=1)).ravel()]
+    return similarity, numpy.where(similarity > 0, places, -1)
 
 
 def clusters(count: int, first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
