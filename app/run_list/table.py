@@ -122,11 +122,14 @@ def _columns() -> dict[str, object]:
 
 
 def _selected(key: str, ids: Sequence[str]) -> None:
+    if not key.endswith(f"-{st.session_state.get(_GENERATION, 0)}"):
+        return  # with "back" the browser sends an earlier table's click once more
     selection = st.session_state[key]["selection"]
     st.session_state[CHOSEN] = [ids[row] for row in selection["rows"] if row < len(ids)]
     for row, column in selection["cells"]:
         if column == "name" and row < len(ids):
             st.session_state[OPEN] = ids[row]
+            _redraw()  # the table of before is over, see above
 
 
 def _redraw() -> None:
