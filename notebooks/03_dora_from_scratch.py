@@ -193,7 +193,7 @@ check("03-layer", DoraLayer)
 # error of axis or scale has nowhere to hide.
 
 # %%
-from bidora.exercises.nb03 import peft_layer, peft_tensors
+from bidora.exercises.against_peft import peft_layer, peft_tensors
 
 theirs = peft_layer(linear, rank=2, alpha=8)  # PEFT's layer with numbers in B and m
 lora_A, lora_B, m = peft_tensors(theirs)

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from exercise_answers import said, solved, text_problems
 from torch import nn
 
-from bidora.exercises.nb03 import EXERCISES, gradients_of, parts, peft_layer, peft_tensors, pulls, radial_share
+from bidora.exercises.against_peft import peft_layer, peft_tensors
+from bidora.exercises.nb03 import EXERCISES, gradients_of, parts, pulls, radial_share
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda each: each.key)

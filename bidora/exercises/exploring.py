@@ -87,7 +87,7 @@ def _widget(name: str, control: Any) -> Any:
     kind = ipywidgets.IntSlider if all(isinstance(each, int) for each in control) else ipywidgets.FloatSlider
     return kind(
         value=start, min=low, max=high, step=step, description=words, style=style, layout=layout,
-        continuous_update=False, readout_format="d" if kind is ipywidgets.IntSlider else ".3~g",
+        continuous_update=False, readout_format="d" if kind is ipywidgets.IntSlider else ".3g",
     )  # fmt: skip
 
 

@@ -115,9 +115,7 @@ def _verify_delta_d(delta_d: Callable[[Tensor, Tensor], Tensor]) -> str:
         cosine = (first * second).sum(1)
         columns = torch.cosine_similarity(before, after, dim=0)
         if answer.ndim:
-            raise Misconception(
-                f"ΔD is one number per layer, the mean over its rows; this has shape {tuple(answer.shape)}"
-            )
+            raise Misconception(f"ΔD is one number per layer, a mean over rows; this has shape {tuple(answer.shape)}")
         refuse(
             answer,
             (

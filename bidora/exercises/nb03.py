@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bidora.dora_layer import merge
+from bidora.exercises.against_peft import verify_layer
 from bidora.exercises.answers import answer_of, refuse, same, tensor_of
-from bidora.exercises.exercise import Exercise, Misconception, Unanswered
+from bidora.exercises.exercise import Exercise, Misconception
 from bidora.exercises.nb02 import Parts, parts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-CLOSE = 1e-5
-"""How near a student's layer must come to PEFT's."""
-
-Gradients = tuple[Tensor, Tensor, Tensor]
 
 
 def pulls(angle: float) -> go.Figure:
@@ -33,31 +29,6 @@ def pulls(angle: float) -> go.Figure:
     from bidora.sandbox.units import arrow
 
     return norm_gradient(arrow(2.0, 35.0), arrow(1.2, 35.0 + angle))
-
-
-def peft_layer(base: nn.Linear, *, rank: int, alpha: float, dropout: float = 0.0, seed: int = 0) -> nn.Module:
-    """PEFT's DoRA layer on a copy of base, with numbers in B and in m, as after some training."""
-    from peft import LoraConfig, get_peft_model
-
-    wrapped = nn.Sequential(nn.Linear(base.in_features, base.out_features))
-    wrapped[0].load_state_dict(base.state_dict())
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=["0"], use_dora=True)
-    layer = get_peft_model(wrapped, config).base_model.model[0]
-    draws = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        layer.lora_B["default"].weight.normal_(std=0.3, generator=draws)
-        magnitude = layer.lora_magnitude_vector["default"].weight
-        magnitude.mul_(1 + 0.2 * torch.randn(magnitude.shape, generator=draws))
-    return layer
-
-
-def peft_tensors(layer: Any) -> Gradients:
-    """A (rank, in), B (out, rank) and m (out,) of PEFT's layer."""
-    return (
-        layer.lora_A["default"].weight,
-        layer.lora_B["default"].weight,
-        layer.lora_magnitude_vector["default"].weight,
-    )
 
 
 def gradients_of(merging: Callable[..., Tensor], each: Parts, magnitude: Tensor) -> tuple[Tensor | None, ...]:
@@ -123,42 +94,47 @@ def _verify_weight(merging: Callable[..., Tensor]) -> str:
                 f"shapes do not fit ({str(error).splitlines()[0]}): m and the norms need a second dimension, (out, 1)"
             ) from error
         answer = tensor_of(given, right, "W′")
-        product = each.lora_B @ each.lora_A
-        V = each.weight + each.scale * product
-        unscaled, column = each.weight + product, m[:, None]
-        rows = V.norm(dim=1, keepdim=True)
-        wrong = [
-            (column * unscaled / unscaled.norm(dim=1, keepdim=True), "the scale is missing: V = W0 + s·BA"),
-            (
-                column * V / each.weight.norm(dim=1, keepdim=True),
-                "divided by ‖W0‖: rows of V have other lengths by now",
-            ),
-            (column * V, "V is not normalised, so m multiplies its length in place of setting it: divide by ‖V‖"),
-            (V / rows, "m is missing: these are rows of length 1"),
-            (V, "this is LoRA: no magnitude yet"),
-            (
-                column * each.weight / each.weight.norm(dim=1, keepdim=True) + each.scale * product,
-                "the update came after the normalisation: in DoRA W0 and s·BA are added first",
-            ),
-            (
-                column * V / V.norm(dim=0, keepdim=True),
-                "wrong axis of the norm: keepdim over dim=1 gives one per output",
-            ),
-            (column * V / V.norm(), "one norm for the whole matrix: every row has its own"),
-        ]
-        if outputs == inputs:
-            wrong += [
-                (m * V / rows, "wrong axis of m: number j met column j. It needs the shape (out, 1)"),
-                (
-                    m * V / V.norm(dim=0),
-                    "wrong axis: one magnitude per column (input). PEFT's belong to rows (outputs)",
-                ),
-                (m * V / V.norm(dim=1), "wrong axis: (out,) meets the columns. Both m and ‖V‖ need the shape (out, 1)"),
-            ]
-        refuse(answer, wrong)
+        refuse(answer, _wrong_weights(each, m))
         if not same(answer, right):
             raise Misconception(f"for a weight of shape ({outputs}, {inputs}) this is not m ⊙ V/‖V‖ with V = W0 + s·BA")
     return "W′ = m ⊙ V/‖V‖: whatever A and B do, the rows of W′ have exactly the lengths m."
+
+
+def _wrong_weights(each: Parts, m: Tensor) -> list[tuple[Tensor, str]]:
+    """What misconceptions give in place of W′; those of axis only where the weight is square, so that they give anything."""
+    product = each.lora_B @ each.lora_A
+    V = each.weight + each.scale * product
+    unscaled, column = each.weight + product, m[:, None]
+    rows = V.norm(dim=1, keepdim=True)
+    wrong = [
+        (column * unscaled / unscaled.norm(dim=1, keepdim=True), "the scale is missing: V = W0 + s·BA"),
+        (
+            column * V / each.weight.norm(dim=1, keepdim=True),
+            "divided by ‖W0‖: rows of V have other lengths by now",
+        ),
+        (column * V, "V is not normalised, so m multiplies its length in place of setting it: divide by ‖V‖"),
+        (V / rows, "m is missing: these are rows of length 1"),
+        (V, "this is LoRA: no magnitude yet"),
+        (
+            column * each.weight / each.weight.norm(dim=1, keepdim=True) + each.scale * product,
+            "the update came after the normalisation: in DoRA W0 and s·BA are added first",
+        ),
+        (
+            column * V / V.norm(dim=0, keepdim=True),
+            "wrong axis of the norm: keepdim over dim=1 gives one per output",
+        ),
+        (column * V / V.norm(), "one norm for the whole matrix: every row has its own"),
+    ]
+    if V.shape[0] == V.shape[1]:
+        wrong += [
+            (m * V / rows, "wrong axis of m: number j met column j. It needs the shape (out, 1)"),
+            (
+                m * V / V.norm(dim=0),
+                "wrong axis: one magnitude per column (input). PEFT's belong to rows (outputs)",
+            ),
+            (m * V / V.norm(dim=1), "wrong axis: (out,) meets the columns. Both m and ‖V‖ need the shape (out, 1)"),
+        ]
+    return wrong
 
 
 def _verify_detach(merging: Callable[..., Tensor]) -> str:
@@ -184,77 +160,6 @@ def _verify_detach(merging: Callable[..., Tensor]) -> str:
 
 def _given(gradient: Tensor | None) -> Tensor:
     return torch.zeros(()) if gradient is None else gradient
-
-
-def _verify_layer(layer_class: Callable[..., Any]) -> str:
-    torch.manual_seed(0)
-    base = nn.Linear(7, 5)
-    rank, alpha = 3, 8.0
-    mine = layer_class(base, rank=rank, alpha=alpha)
-    x = torch.randn(4, 7)
-    y = answer_of(mine, x)
-    shapes = {"lora_A": (rank, 7), "lora_B": (5, rank), "magnitude": (5,)}
-    trained = {name for name, parameter in mine.named_parameters() if parameter.requires_grad}
-    for name, shape in shapes.items():
-        held = getattr(mine, name, None)
-        if held is None or held is Ellipsis:
-            raise Unanswered
-        if tuple(getattr(held, "shape", ())) != shape:
-            raise Misconception(f"self.{name} should have shape {shape}")
-        if name not in trained:
-            raise Misconception(f"{name} would never be trained: make it an nn.Parameter")
-    if trained - set(shapes):
-        raise Misconception(f"{', '.join(sorted(trained - set(shapes)))} would be trained; the base layer stays frozen")
-    if not same(tensor_of(y, base(x), "y"), base(x)):
-        raise Misconception("step 0 is not the pretrained layer: B must begin at zero and m at the row norms of W0")
-    theirs = peft_layer(base, rank=rank, alpha=alpha)
-    ours = tuple(getattr(mine, name) for name in shapes)
-    with torch.no_grad():
-        for parameter, value in zip(ours, peft_tensors(theirs)):
-            parameter.copy_(value)
-    apart = _apart(mine, theirs, x, base, alpha / rank)
-    _compare_gradients(mine(x), theirs(x), ours, peft_tensors(theirs))
-    return f"your layer is PEFT's: outputs differ by at most {apart:.0e}, gradients of A, B and m agree as well."
-
-
-def _apart(mine: Any, theirs: Any, x: Tensor, base: nn.Linear, scale: float) -> float:
-    """Largest difference between a student's layer and PEFT's; names what is behind one that is too large."""
-    with torch.no_grad():
-        answer, right = mine(x), theirs(x)
-        lora_A, lora_B, m = peft_tensors(theirs)
-        weight, bias = base.weight, base.bias
-        V, unscaled = weight + scale * lora_B @ lora_A, weight + lora_B @ lora_A
-        column = m[:, None]
-        refuse(
-            answer,
-            (
-                (right - bias, "the bias is missing"),
-                (right + bias, "the bias stands twice: self.base(x) has it already"),
-                (x @ V.T + bias, "m has no effect: this is LoRA"),
-                (x @ (column * V / weight.norm(dim=1, keepdim=True)).T + bias, "‖V‖ was computed once, at the start: it "
-                 "is ‖W0‖ there, but V moves. Compute it in every forward"),
-                (x @ (column * unscaled / unscaled.norm(dim=1, keepdim=True)).T + bias, "the scale α/r is missing"),
-                (x @ (column * V).T + bias, "V is not normalised: divide each row by its length"),
-            ),
-        )  # fmt: skip
-        apart = float((answer - right).abs().max())
-    if apart > CLOSE:
-        raise Misconception(f"outputs differ from PEFT's by up to {apart:.2g}; they should agree to {CLOSE:g}")
-    return apart
-
-
-def _compare_gradients(y: Tensor, wanted: Tensor, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> None:
-    mine = torch.autograd.grad(y.square().mean(), ours, allow_unused=True)
-    right = torch.autograd.grad(wanted.square().mean(), theirs)
-    for name, one, other in zip(("A", "B", "m"), mine, right):
-        if one is None:
-            raise Misconception(f"no gradient reaches {name}: detach the norm only")
-        if not same(one, other):
-            forgot = name != "m"
-            raise Misconception(
-                f"outputs agree with PEFT's, the gradient of {name} does not"
-                + (": forgot detach? PEFT treats ‖V‖ as a constant (DoRA §4.3)" if forgot else "")
-            )
 
 
 def _verify_dropout(forward: Callable[..., Tensor]) -> str:
@@ -389,7 +294,7 @@ EXERCISES = (
             "",
             'check("03-layer", DoraLayer)',
         ),
-        verify=_verify_layer,
+        verify=verify_layer,
     ),
     Exercise(
         key="03-dropout",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def predict(key: str, question: str, options: Sequence[str]) -> None:
         options: the answers to choose from.
     """
     if not live():
-        print(question)
+        print(_wrapped(question))
         for number, option in enumerate(options, start=1):
             print(f"  {number}. {option}")
         print("Choose one before you read on.")
@@ -50,4 +51,9 @@ def reveal(key: str, answer: str, why: str) -> None:
     """
     chosen = _CHOICES.get(key)
     before = "" if chosen is None else f"You predicted: {chosen}\n"
-    print(f"{before}What holds: {answer}\n{why}")
+    print(_wrapped(f"{before}What holds: {answer}\n{why}"))
+
+
+def _wrapped(text: str) -> str:
+    """Printed text does not wrap at words by itself."""
+    return "\n".join(textwrap.fill(line, 100) for line in text.splitlines())
