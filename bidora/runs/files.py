@@ -47,17 +47,47 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
 
 
+MOST_BYTES_OF_JSON = 20_000_000
+"""Longest JSON file that is read; those of a run have some thousand bytes."""
+
+_DEEPEST = 40
+
+
+def tamed(value: Any, *, depth: int = 0) -> Any:
+    """What JSON from elsewhere may stand for: finite numbers of usual size, text that can be encoded, no endless nesting.
+
+    NaN, infinities and what is nested too deeply become None, integers beyond 64 bits become floats.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else float(value) if abs(value) < 1e300 else None
+    if isinstance(value, (dict, list)) and depth >= _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {tamed(key): tamed(each, depth=depth + 1) for key, each in value.items()}
+    return [tamed(each, depth=depth + 1) for each in value] if isinstance(value, list) else value
+
+
 def read_json(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
-    """Read a JSON object; with missing_ok, {} where the file is missing or corrupt.
+    """Read a JSON object, `tamed`; with missing_ok, {} where the file is missing or corrupt.
 
     Raises:
-        LabError: the file is missing or corrupt.
+        LabError: the file is missing, corrupt, too large, or no ordinary file (reading a pipe would never end).
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(value, dict):
-            return value
-        problem = "it is not a JSON object"
+        size = path.stat().st_size
+        if size > MOST_BYTES_OF_JSON:
+            problem = f"it has {size:,} bytes (allowed: up to {MOST_BYTES_OF_JSON:,})"
+        elif not path.is_file():
+            problem = "it is not a file"
+        else:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(value, dict):
+                return dict(tamed(value))
+            problem = "it is not a JSON object"
     except (OSError, ValueError, RecursionError) as error:
         problem = str(error)
     if missing_ok:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
-from bidora.runs.files import read_json
+from bidora.runs.files import read_json, tamed
+from bidora.runs.shapes import META, RESULT, STATUS, fitting
 from bidora.runs.workers import ACTIVE, worker_alive
 
 if TYPE_CHECKING:
     import pandas
+
+
+LONGEST_LINE = 1_000_000
+"""Letters of one line of metrics.jsonl; what is longer is no record."""
+
+LONGEST_TAIL = 200_000
+"""Bytes at the end of log.txt in which its last lines are looked for."""
+
+_WILD = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{19}|\\u[dD]|\[|\{.*\{")
+"""In a line of metrics.jsonl: what a worker never writes."""
 
 
 class RunFolder:
@@ -51,13 +64,13 @@ class RunFolder:
     @property
     def meta(self) -> dict[str, Any]:
         """Name, tags, note, group, versions, device, hashes of split and data; {} where unreadable."""
-        return read_json(self.path / "meta.json", missing_ok=True)
+        return fitting(read_json(self.path / "meta.json", missing_ok=True), META)
 
     @property
     def status(self) -> dict[str, Any]:
         """What the worker wrote last, with `state` corrected to `lost` where the worker is dead."""
-        status = read_json(self.path / "status.json", missing_ok=True)
-        status.setdefault("state", "queued")
+        status = fitting(read_json(self.path / "status.json", missing_ok=True), STATUS)
+        status["state"] = status.get("state") or "queued"
         if status["state"] in ACTIVE and not worker_alive(status):
             status["state"] = "lost"
         return status
@@ -70,7 +83,7 @@ class RunFolder:
     @property
     def result(self) -> dict[str, Any]:
         """The final scores, costs and dynamics (result.json); {} until the run is finished."""
-        return read_json(self.path / "result.json", missing_ok=True)
+        return fitting(read_json(self.path / "result.json", missing_ok=True), RESULT)
 
     @property
     def adapter_dir(self) -> Path:
@@ -84,18 +97,25 @@ class RunFolder:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl; unreadable ones (half-written, corrupt) are passed over."""
+        for line in self.record_lines():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):  # the latter: brackets without end
+                continue
+            if isinstance(record, dict):
+                yield tamed(record) if _WILD.search(line) else record
+
+    def record_lines(self) -> Iterator[str]:
+        """The lines of metrics.jsonl as they are, one at a time; none where there is no such file."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return
         try:
-            handle = open(self.path / "metrics.jsonl", encoding="utf-8", errors="replace")
+            with open(path, encoding="utf-8", errors="replace") as handle:
+                while line := handle.readline(LONGEST_LINE):
+                    yield line
         except OSError:
             return
-        with handle:
-            for line in handle:
-                try:
-                    record = json.loads(line)
-                except (ValueError, RecursionError):  # the latter: brackets without end
-                    continue
-                if isinstance(record, dict):
-                    yield record
 
     def metrics(self) -> pandas.DataFrame:
         """The metrics as a table, one row a line; empty where there are none."""
@@ -131,8 +151,13 @@ class RunFolder:
 
     def log_tail(self, lines: int = 40) -> str:
         """The last lines of the worker's output."""
+        path = self.path / "log.txt"
+        if not path.is_file():
+            return ""
         try:
-            text = (self.path / "log.txt").read_text(encoding="utf-8", errors="replace")
+            with open(path, "rb") as handle:
+                handle.seek(max(0, handle.seek(0, os.SEEK_END) - LONGEST_TAIL))
+                text = handle.read(LONGEST_TAIL).decode("utf-8", "replace")
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])

@@ -56,18 +56,17 @@ def _damaged_json(run: RunFolder) -> Iterator[str]:
 
 
 def _damaged_lines(run: RunFolder) -> Iterator[str]:
-    path = run.path / "metrics.jsonl"
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError:
+    if not (run.path / "metrics.jsonl").is_file():
         if run.state == "finished":
             yield "metrics.jsonl is missing, so there are no curves."
         return
-    if run.state in ACTIVE:
-        lines = lines[:-1]  # being written
-    wrong = [number for number, line in enumerate(lines, start=1) if line.strip() and not _is_record(line)]
+    written = run.state in ACTIVE
+    wrong, count = [], 0
+    for count, line in enumerate(run.record_lines(), start=1):
+        if line.strip() and not (written and not line.endswith("\n")) and not _is_record(line):
+            wrong.append(count)
     if wrong:
-        which = f"line {wrong[0]} of" if len(wrong) == 1 else f"{len(wrong)} of {len(lines)} lines in"
+        which = f"line {wrong[0]} of" if len(wrong) == 1 else f"{len(wrong)} of {count} lines in"
         yield f"{which} metrics.jsonl cannot be read and {'is' if len(wrong) == 1 else 'are'} left out.".capitalize()
 
 
@@ -86,7 +85,7 @@ def _damaged_tables(run: RunFolder) -> Iterator[str]:
             yield f"{path.relative_to(run.path).as_posix()} cannot be read and is left out."
 
 
-def _is_record(line: bytes) -> bool:
+def _is_record(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):

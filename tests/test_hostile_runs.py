@@ -1,0 +1,133 @@
+"""Run folders from elsewhere: whatever their files hold, reading ends, in bounded memory, with values of the usual types."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+from run_folders import write_run
+
+from bidora import analysis
+from bidora.errors import LabError
+from bidora.runs import Run, files, list_runs, read_json
+from bidora.runs.folder import LONGEST_LINE, LONGEST_TAIL
+from bidora.runs.health import damage, unreadable_runs
+from bidora.runs.shapes import META, RESULT, STATUS
+from bidora.runs.standing import standing_of
+
+STRANGE = [True, -1, 10**400, float("nan"), float("inf"), "\ud800<b>", [], ["x"], [[[]]], {}, {"a": {"b": 1}}]
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return write_run(tmp_path / "runs", "lora")
+
+
+@pytest.fixture
+def in_time():
+    """Reading a pipe that nobody writes to would go on for ever."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("reading did not end")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def rewrite(run: Run, file: str, /, **changes: object) -> None:
+    path = run.path / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def read_all(run: Run) -> None:
+    """What the list and the page of a run read."""
+    from bidora.analysis.described import environment_table
+    from bidora.analysis.overview import overview, row_of
+    from bidora.remedies import failure_of
+    from bidora.verdict import prediction_verdict, result_verdict
+
+    overview([row_of(run)]).to_csv()
+    standing_of(run)
+    words = [*damage(run), str(failure_of(run)), str(result_verdict(run)), str(prediction_verdict(run))]
+    "".join(words).encode()
+    environment_table(run.meta).to_csv()
+    analysis.measured([run])
+    analysis.curves([run]).to_csv()
+    analysis.runs_table([run]).to_csv()
+    analysis.comparison([run]).to_csv()
+
+
+@pytest.mark.parametrize("place", range(len(STRANGE)))
+def test_entries_of_a_wrong_type_count_as_missing(run, place):
+    value = STRANGE[place]
+    for name, shapes in (("meta.json", META), ("status.json", STATUS), ("result.json", RESULT)):
+        rewrite(run, name, **dict.fromkeys(shapes, value))
+    rewrite(run, "status.json", state="failed")
+    read_all(run)
+
+
+def test_numbers_and_words_that_nothing_can_hold_are_tamed(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": NaN, "b": [1e309, -Infinity], "c": 1' + "0" * 40 + ', "d": "\\ud800", "e": 12, "f": "é🧬"}')
+    assert read_json(path) == {"a": None, "b": [None, None], "c": 1e40, "d": "?", "e": 12, "f": "é🧬"}
+    path.write_text('{"a": ' + "[" * 500 + "]" * 500 + "}")
+    assert len(json.dumps(read_json(path))) < 200
+    path.write_text("[" * 100_000)
+    with pytest.raises(LabError):
+        read_json(path)
+
+
+def test_a_json_file_without_end_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MOST_BYTES_OF_JSON", 100)
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"a": "b" * 200}))
+    assert read_json(path, missing_ok=True) == {}
+    with pytest.raises(LabError, match="bytes"):
+        read_json(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["config.json", "meta.json", "status.json", "result.json", "metrics.jsonl", "log.txt"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(run, name, in_time):
+    (run.path / name).unlink(missing_ok=True)
+    os.mkfifo(run.path / name)
+    if name == "config.json":
+        assert list_runs(run.path.parent) == []
+        assert unreadable_runs(run.path.parent)
+    else:
+        assert [each.id for each in list_runs(run.path.parent)] == [run.id]
+        read_all(run)
+        assert run.log_tail() == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["meta.json", "status.json", "result.json", "metrics.jsonl", "predictions.parquet", "log.txt"]
+)
+def test_a_folder_in_place_of_a_file_counts_as_missing(run, name):
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir()
+    read_all(run)
+    assert run.predictions().empty or name != "predictions.parquet"
+
+
+def test_lines_without_end_are_no_records_and_the_tail_of_a_log_is_its_end(run):
+    good = json.dumps({"step": 1, "loss": 0.5})
+    (run.path / "metrics.jsonl").write_text(f'{good}\n{{"step": "{"x" * 3 * LONGEST_LINE}"}}\n{good}\n')
+    assert list(run.records()) == [{"step": 1, "loss": 0.5}] * 2
+    (run.path / "log.txt").write_text("x" * 5 * LONGEST_TAIL + "\nlast")
+    assert run.log_tail(1) == "last" and len(run.log_tail()) <= LONGEST_TAIL
+
+
+def test_wild_numbers_in_records_are_tamed(run):
+    lines = [
+        '{"step": 1, "loss": NaN}',
+        '{"step": 1' + "0" * 400 + "}",
+        '{"step": 2, "loss": 1e999, "phase": "\\udc00"}',
+    ]
+    (run.path / "metrics.jsonl").write_text("\n".join(lines))
+    assert list(run.records()) == [{"step": 1, "loss": None}, {"step": None}, {"step": 2, "loss": None, "phase": "?"}]
