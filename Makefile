@@ -75,9 +75,21 @@ $(PIP) install -qq --no-deps "$(BETTY)" 2>/dev/null || \
 echo "betty-ml could not be installed; tests that compare with it will be skipped"
 endef
 
+# End-to-end tests drive Chromium: $CHROMIUM, or Debian's, which root installs here. Without it they are skipped and say so.
+define INSTALL_CHROMIUM
+command -v "$${CHROMIUM:-chromium}" >/dev/null || \
+{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing chromium" && apt-get update -qq && \
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+echo "chromium could not be installed; tests in a browser will be skipped"
+endef
+
+$(VENV)/.browser: $(VENV)/.base
+	@$(INSTALL_CHROMIUM)
+	@touch $@
+
 setup: $(VENV)/.base
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.browser
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 app: $(VENV)/.app

@@ -1,0 +1,75 @@
+"""What a benchmark of the app needs around it: a server, trainings beside it, a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from bidora.config import RunConfig
+from bidora.launch import terminate
+from bidora.models import is_fetched
+from bidora.queueing import enqueue, set_limit, start_next
+from bidora.runs import Run
+from bidora.tasks import task_is_fetched
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSER = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+
+@contextlib.contextmanager
+def server(runs: Path) -> Iterator[str]:
+    """The lab in a process of its own; yields host and port once it answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), "--server.port", str(port)]
+    process = subprocess.Popen(
+        command, env={**os.environ, "BIDORA_RUNS": str(runs)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health"):
+                break
+            time.sleep(0.02)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def jobs(count: int, runs: Path) -> Iterator[list[Run]]:
+    """So many trainings at once, ended afterwards; none where weights or data are not here."""
+    if not count or not (is_fetched("esm2") and task_is_fetched("peptides")):
+        yield []
+        return
+    configs = [RunConfig(task="peptides", steps=5000, batch_size=8, max_length=48, seed=seed) for seed in range(count)]
+    set_limit(count, runs)
+    made = enqueue(configs, runs, group="load")
+    start_next(runs)
+    try:
+        while not all(run.state == "running" and run.status.get("step") for run in made):
+            if any(run.state in ("failed", "lost") for run in made):
+                raise SystemExit(f"a job did not start; see {runs}")
+            time.sleep(0.5)
+        yield made
+    finally:
+        for run in made:
+            terminate(run)
+
+
+def chromium() -> str:
+    """$CHROMIUM, or Debian's; empty where neither is, or Playwright is not installed."""
+    with contextlib.suppress(ImportError):
+        import playwright.sync_api  # noqa: F401
+
+        return os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+    return ""
