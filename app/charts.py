@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from bidora.analysis.spreadsheet import csv_of
 from bidora.figures import without_words
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> N
             st.dataframe(table, key=f"{key}-table", width="stretch", hide_index=True)
             st.download_button(
                 "Download CSV",
-                lambda: table.to_csv(index=False).encode(),
+                lambda: csv_of(table).encode(),
                 file_name=f"{re.sub(r'[^A-Za-z0-9_-]', '-', key)}.csv",
                 mime="text/csv",
                 key=f"{key}-csv",

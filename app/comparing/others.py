@@ -10,6 +10,7 @@ from app.comparing.reading import of_runs
 from app.page import explained, link, theme
 from bidora import figures
 from bidora.analysis import comparison, not_beaten, sampled, scored_metrics, settings_table
+from bidora.analysis.spreadsheet import csv_of
 
 
 def settings_part(compared: Compared) -> None:
@@ -22,7 +23,7 @@ def settings_part(compared: Compared) -> None:
     st.dataframe(table, hide_index=True, width="stretch", key="settings-table")
     st.download_button(
         "Download CSV",
-        lambda: table.to_csv(index=False).encode(),
+        lambda: csv_of(table).encode(),
         file_name="settings.csv",
         mime="text/csv",
         key="settings-csv",
@@ -47,9 +48,9 @@ def cost_part(compared: Compared) -> None:
     if len(table) > 1:
         time, memory = (not_beaten(table, metric, each) for each in ("seconds_training", "peak_memory_bytes"))
         st.markdown(
-            f"No other method here is as good in less time: {plain(', '.join(time) or 'not known')}. "
-            f"In less memory: {plain(', '.join(memory) or 'not known')}. "
-            "This compares means; where intervals overlap, the order may be chance."
+            "For these, no other method here reaches the same mean score in less time: "
+            f"**{plain(', '.join(time) or 'not known')}**; in less memory: **{plain(', '.join(memory) or 'not known')}**. "
+            "Where intervals overlap, the order may be chance."
         )
 
 

@@ -10,6 +10,7 @@ from app.comparing.reading import of_runs
 from app.page import theme
 from bidora import figures
 from bidora.analysis import dynamics_table, fits_of_runs, readable_fits
+from bidora.analysis.spreadsheet import csv_of
 
 _POINTS = ["label", "run", "seed", "phase", "step", "layer", "module", "delta_m", "delta_d"]
 _DRIFT = {
@@ -65,7 +66,7 @@ def _relation(compared: Compared) -> None:
     )
     st.download_button(
         "Download the lines as CSV",
-        lambda: table.to_csv(index=False).encode(),
+        lambda: csv_of(table).encode(),
         file_name="fits.csv",
         mime="text/csv",
         key="fits-csv",

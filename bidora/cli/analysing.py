@@ -134,8 +134,10 @@ def write_csv(frame: pandas.DataFrame, file: str) -> None:
     Raises:
         LabError: the file cannot be written.
     """
+    from bidora.analysis.spreadsheet import csv_of
+
     try:
-        frame.to_csv(file, index=False)
+        Path(file).write_text(csv_of(frame), encoding="utf-8", newline="")
     except OSError as error:
         raise LabError(
             f"--csv {file} cannot be written: {error.strerror or error}", hint="name another file"

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from bidora.analysis.spreadsheet import harmless
 from bidora.errors import LabError
 from bidora.lessons.browsers import mark_of
 from bidora.lessons.votes import MOST_BALLOTS, Vote, folder_of, no_space, read_vote
@@ -58,14 +59,10 @@ def as_csv(vote: Vote, root: str | Path | None = None) -> str:
     writer.writerow(["code", "question", "option", "votes", "share"])
     for option, count in zip(vote.options, counts, strict=True):
         share = count / sum(counts) if sum(counts) else 0.0
-        writer.writerow([vote.code, _harmless(vote.question), _harmless(option), count, f"{share:.4f}"])
+        writer.writerow([vote.code, harmless(vote.question), harmless(option), count, f"{share:.4f}"])
     return out.getvalue()
 
 
 def _option(path: Path, vote: Vote) -> int | None:
     option = read_json(path, missing_ok=True).get("option")
     return option if isinstance(option, int) and 0 <= option < len(vote.options) else None
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
