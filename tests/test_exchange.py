@@ -6,6 +6,7 @@ import io
 import json
 import stat
 import struct
+import sys
 import zipfile
 
 import pandas
@@ -14,6 +15,7 @@ import pytest
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import Run, list_runs, unpacking, write_json
+from bidora.runs.contents import write_adapter
 from bidora.runs.exchange import read_run, write_run
 from bidora.runs.health import damage
 
@@ -89,6 +91,25 @@ def test_inputs_stay_at_home_when_asked(run, tmp_path):
     assert b"SECRET" not in b"".join(_contents(buffer).values())
     came, _ = read_run(buffer, tmp_path / "there")
     assert "input" not in came.predictions() and len(came.predictions()) == 1
+
+
+def test_an_exported_run_tells_nothing_of_the_machine(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    run.update_status(state="failed", error={"message": f"{run.path.parent}/uploads/a.csv is gone"})
+    run.update_meta(note="/home/ann, /home/anna and x/home/ann")
+    write_json(run.path / "config.json", {**run.config.to_dict(), "data": "/home/ann/data/mine.csv"})
+    (run.path / "log.txt").write_text(f'File "{sys.prefix}/lib/x.py"\nFile "/home/ann/x.py", {run.path}/log.txt')
+    buffer = io.BytesIO()
+    write_run(run.path, buffer)
+    contents = _contents(buffer)
+    status = json.loads(contents[f"{run.id}/status.json"])
+    assert set(status) <= {"state", "phase", "step", "total", "exit_code", "error"} and status["state"] == "failed"
+    assert status["error"]["message"] == "runs/uploads/a.csv is gone"
+    assert json.loads(contents[f"{run.id}/meta.json"])["note"] == "~, /home/anna and x/home/ann"
+    assert json.loads(contents[f"{run.id}/config.json"])["data"] == "~/data/mine.csv"
+    assert contents[f"{run.id}/log.txt"].decode() == f'File "python/lib/x.py"\nFile "~/x.py", runs/{run.id}/log.txt'
+    together = b"".join(contents.values())
+    assert str(tmp_path).encode() not in together and b"elsewhere" not in together
 
 
 def _contents(buffer):
@@ -269,3 +290,10 @@ def test_links_in_a_run_folder_are_not_exported(run, tmp_path):
     buffer = io.BytesIO()
     write_run(run.path, buffer)
     assert not any(name.endswith("log.txt") for name in _contents(buffer))
+
+
+def test_an_adapter_folder_that_is_a_link_is_not_packed(run, tmp_path):
+    run.adapter_dir.rename(tmp_path / "elsewhere")
+    run.adapter_dir.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LabError, match="no adapter"):
+        write_adapter(run.path, io.BytesIO())

@@ -72,7 +72,7 @@ def write_adapter(folder: Path, target: Path | BinaryIO) -> None:
         LabError: the run has none yet.
     """
     adapter = folder / "adapter"
-    paths = list(_walk(adapter)) if adapter.is_dir() else []
+    paths = list(_walk(adapter)) if adapter.is_dir() and not adapter.is_symlink() else []
     if not paths:
         raise LabError(f"run {folder.name} has no adapter yet", hint="wait until it is finished", kind="run")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

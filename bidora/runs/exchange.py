@@ -6,9 +6,12 @@ Nothing in it is run or unpickled.
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 import shutil
 import struct
+import sys
 import zipfile
 import zlib
 from datetime import UTC, datetime
@@ -22,9 +25,12 @@ from bidora.runs.files import read_json, write_json
 from bidora.runs.ids import RUN_ID, new_folder, runs_root
 from bidora.runs.run import Run
 from bidora.runs.trash import FOLDER as TRASH
-from bidora.runs.unpacking import KNOWN, opened, refused, unpack
+from bidora.runs.unpacking import KNOWN, MOST_BYTES_OF_TEXT, opened, refused, unpack
 from bidora.runs.workers import ACTIVE, STATES
 from bidora.weight_files import check_header
+
+TEXTS = (".json", ".jsonl", ".txt", ".md")
+"""Endings of files in which folders of this machine may be named."""
 
 MOST_CELLS = 20_000_000
 """Rows times columns of a table; a few bytes of parquet can stand for any number of rows."""
@@ -40,6 +46,9 @@ class Imported(NamedTuple):
 def write_run(folder: Path, target: Path | BinaryIO, *, inputs: bool = True) -> None:
     """Write a run as .zip, without checkpoints: enough to look at it and to use its adapter, not to go on training.
 
+    Neither the machine's name and process nor where its folders lie go out: the runs folder becomes `runs`, this project's
+    `bidora-lab`, Python's `python`, the home folder `~`.
+
     Args:
         folder: the run's.
         target: file to write.
@@ -51,6 +60,10 @@ def write_run(folder: Path, target: Path | BinaryIO, *, inputs: bool = True) -> 
                 continue
             if each.path == "predictions.parquet" and not inputs:
                 archive.writestr(f"{folder.name}/{each.path}", _without_inputs(folder))
+            elif each.path.endswith(TEXTS) and each.size <= MOST_BYTES_OF_TEXT:
+                text = (folder / each.path).read_text(encoding="utf-8", errors="replace")
+                text = _without_machine(text) if each.path == "status.json" else text
+                archive.writestr(f"{folder.name}/{each.path}", _without_places(text, folder.parent))
             else:
                 archive.write(folder / each.path, f"{folder.name}/{each.path}")
 
@@ -148,6 +161,33 @@ def _free_place(root: Path, top: str) -> Path:
     final = new_folder(root)
     final.rmdir()
     return final
+
+
+def _without_machine(text: str) -> str:
+    """status.json without process, host and heartbeat, which mean nothing elsewhere."""
+    try:
+        status = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    kept = ("state", "phase", "step", "total", "exit_code", "error")
+    found = {name: status[name] for name in kept if name in status} if isinstance(status, dict) else {}
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _without_places(text: str, runs: Path) -> str:
+    """A text in which folders of this machine have names that tell nothing of it; in JSON backslashes stand doubled."""
+    named = {
+        str(runs.absolute()): "runs",
+        str(Path(__file__).absolute().parents[2]): "bidora-lab",
+        sys.prefix: "python",
+        str(Path.home()): "~",
+    }
+    for place in sorted(named, key=len, reverse=True):
+        if len(Path(place).parts) < 2:
+            continue  # the root of the disk
+        either = "|".join(re.escape(each) for each in {place, place.replace("\\", "\\\\")})
+        text = re.sub(rf"(?<![\w.-])(?:{either})(?![\w.-])", named[place], text)
+    return text
 
 
 def _without_inputs(folder: Path) -> bytes:
