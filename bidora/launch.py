@@ -15,7 +15,7 @@ from typing import Any
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
-from bidora.runs import ACTIVE, Run, process_start, worker_identity
+from bidora.runs import ACTIVE, Run, same_process, worker_identity
 
 _WORKERS: list[subprocess.Popen[bytes]] = []
 """Children of this process; polled now and then, so that none stays behind as a zombie."""
@@ -125,11 +125,10 @@ def terminate(run: Run) -> bool:
     import psutil
 
     status = run.status
-    pid, began = status.get("pid"), status.get("process_start")
+    pid = status.get("pid")
     if status["state"] not in ACTIVE or status.get("host") != worker_identity(os.getpid())["host"]:
         return False
-    now = process_start(pid) if isinstance(pid, int) else None
-    if pid == os.getpid() or now is None or not isinstance(began, (int, float)) or abs(now - began) >= 2.0:
+    if pid == os.getpid() or not same_process(status):
         return False
     try:
         psutil.Process(pid).terminate()  # psutil compares the start time once more before it signals

@@ -210,7 +210,11 @@ def test_only_the_very_process_of_the_run_is_ended(root):
     try:
         run = Run.create(RunConfig(), root)
         run.update_status(**{"state": "running", **launch.worker_identity(other.pid)})
-        for change in ({"process_start": run.status["process_start"] - 50}, {"host": "elsewhere"}, {"pid": None}):
+        for change in (
+            {"process_start": run.status["process_start"] - 50, "process_ticks": None},
+            {"host": "elsewhere"},
+            {"pid": None},
+        ):
             copy = Run.create(RunConfig(), root)
             copy.update_status(**{**run.status, **change})
             assert not launch.terminate(copy)

@@ -67,7 +67,7 @@ def test_a_dead_worker_is_seen_in_a_row_that_was_kept(tmp_path):
     run.update_status(state="running", **worker_identity(__import__("os").getpid()))
     row = row_of(run)
     assert row.now.state == "running"
-    row.status["process_start"] -= 100  # type: ignore[index]
+    row.status.update(process_start=1.0, process_ticks=None)  # type: ignore[attr-defined]
     assert row.now.state == "lost"
 
 

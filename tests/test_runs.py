@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy
 import pandas
@@ -304,8 +305,20 @@ def test_a_zombie_is_dead(run, sleeper):
 def test_another_process_with_the_same_id_is_not_the_worker(run, sleeper, state):
     at_work(run, sleeper.pid, state=state)
     assert run.state == state
-    rewrite(run, process_start=run.status["process_start"] - 100)
+    rewrite(run, process_start=run.status["process_start"] - 100, process_ticks=None)
     assert run.state == "lost"
+    at_work(run, sleeper.pid, state=state)
+    rewrite(run, process_ticks=1)
+    assert run.state == "lost" or not Path("/proc/self/stat").exists()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="only Linux tells when a process began without a clock"
+)
+def test_a_clock_that_is_set_makes_no_worker_another_one(run, sleeper, monkeypatch):
+    at_work(run, sleeper.pid)
+    monkeypatch.setattr("bidora.runs.workers.process_start", lambda pid: 3600.0)  # as a server sees it from before
+    assert run.state == "running"
 
 
 def test_a_stale_heartbeat_makes_the_run_lost(run, sleeper):

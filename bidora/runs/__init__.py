@@ -13,7 +13,15 @@ from bidora.runs.folder import RunFolder
 from bidora.runs.ids import RUN_ID, runs_root
 from bidora.runs.listing import find_run, list_runs
 from bidora.runs.run import Run
-from bidora.runs.workers import ACTIVE, HEARTBEAT_SECONDS, STATES, process_start, worker_alive, worker_identity
+from bidora.runs.workers import (
+    ACTIVE,
+    HEARTBEAT_SECONDS,
+    STATES,
+    process_start,
+    same_process,
+    worker_alive,
+    worker_identity,
+)
 
 __all__ = [
     "ACTIVE",
@@ -28,6 +36,7 @@ __all__ = [
     "process_start",
     "read_json",
     "runs_root",
+    "same_process",
     "worker_alive",
     "worker_identity",
     "write_json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 ACTIVE = ("preparing", "running", "stopping", "finalising")
@@ -28,9 +29,36 @@ def process_start(pid: int) -> float | None:
         return None
 
 
+def process_ticks(pid: int) -> int | None:
+    """When a process began, in ticks since the machine was started; None where the system does not tell (only Linux does).
+
+    Unlike `process_start` it does not move when somebody sets the clock: psutil adds it to a time of the machine's start
+    that every process works out for itself.
+    """
+    try:
+        return int(
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        )
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def worker_identity(pid: int) -> dict[str, Any]:
-    """What tells one worker process from every other: pid, host and the process's start time."""
-    return {"pid": pid, "host": socket.gethostname(), "process_start": process_start(pid)}
+    """What tells one worker process from every other: pid, host and when the process began."""
+    about = {"pid": pid, "host": socket.gethostname(), "process_start": process_start(pid)}
+    return {**about, "process_ticks": process_ticks(pid)}
+
+
+def same_process(status: Mapping[str, Any]) -> bool:
+    """Whether the very process that wrote a status on this machine still exists; another one of that number is not it."""
+    pid, began, ticks = status.get("pid"), status.get("process_start"), status.get("process_ticks")
+    if not isinstance(pid, int) or not isinstance(began, (int, float)):
+        return False
+    now = process_start(pid)
+    if now is None:
+        return False
+    known = process_ticks(pid)
+    return ticks == known if isinstance(ticks, int) and known is not None else abs(now - began) < 2.0
 
 
 def worker_alive(status: Mapping[str, Any]) -> bool:
@@ -39,8 +67,4 @@ def worker_alive(status: Mapping[str, Any]) -> bool:
     fresh = isinstance(beat, (int, float)) and time.time() - beat < HEARTBEAT_SECONDS
     if status.get("host") not in (None, socket.gethostname()):
         return fresh  # a process on another machine can only be judged by its heartbeat
-    pid, began = status.get("pid"), status.get("process_start")
-    if not isinstance(pid, int) or not isinstance(began, (int, float)):
-        return False
-    now = process_start(pid)
-    return fresh and now is not None and abs(now - began) < 2.0
+    return fresh and same_process(status)
