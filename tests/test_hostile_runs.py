@@ -131,3 +131,27 @@ def test_wild_numbers_in_records_are_tamed(run):
     ]
     (run.path / "metrics.jsonl").write_text("\n".join(lines))
     assert list(run.records()) == [{"step": 1, "loss": None}, {"step": None}, {"step": 2, "loss": None, "phase": "?"}]
+
+
+def test_of_very_many_records_a_few_are_drawn_with_the_scores_and_the_end(run, monkeypatch):
+    lines = [
+        json.dumps({"step": step, "loss": 0.5} | ({"test_accuracy": 0.9} if step % 97 == 0 else {}))
+        for step in range(1, 2000)
+    ]
+    (run.path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    found = list(run.records(most=50))
+    assert 40 <= len([each for each in found if "test_accuracy" not in each]) <= 120
+    assert sum("test_accuracy" in each for each in found) == 20
+    assert (found[0]["step"], found[-1]["step"]) == (1, 1999)
+    assert len(list(run.records())) == 1999 and len(list(run.records(most=5000))) == 1999
+    monkeypatch.setattr("bidora.analysis.tables.MOST_RECORDS", 50)
+    assert analysis.curves([run])["step"].max() == 1999
+    (run.path / "metrics.jsonl").write_text("\n".join(json.dumps({"test_a": step}) for step in range(2000)))
+    assert len(list(run.records(most=50))) < 150
+    (run.path / "metrics.jsonl").write_text("")
+    assert list(run.records(most=50)) == []
+
+
+def test_a_record_with_endless_quantities_is_cut(run):
+    (run.path / "metrics.jsonl").write_text(json.dumps({"step": 1, **{f"q{place}": 1 for place in range(10_000)}}))
+    assert analysis.curves([run])["quantity"].nunique() <= 64

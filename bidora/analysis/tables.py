@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bidora.analysis.grouping import METHOD_NAMES, Facts, facts_of, in_order, labels_of, number
@@ -24,6 +25,12 @@ COSTS = (
 )
 DYNAMICS = ("delta_m", "delta_d", "slope", "pearson", "spearman", "points")
 COUNTS = ("n_train", "n_lower", "n_upper", "n_test")
+MOST_RECORDS = 5000
+"""Lines of metrics.jsonl that are drawn of one run, evenly spaced; a page has fewer pixels."""
+
+MOST_QUANTITIES = 64
+"""Numbers of one line that are looked at; a worker writes about twenty."""
+
 _SETTINGS = ["task", "variant", "model", "method", "examples_per_class", "seed"]
 _SETTINGS += ["rank", "alpha", "learning_rate", "steps", "batch_size"]
 _ABOUT_POINTS = ("run", "label", "task", "method", "seed", "phase", "phase_index", "step")
@@ -76,7 +83,8 @@ def curves(runs: Iterable[Run]) -> pandas.DataFrame:
 
     Columns: run, label, method, seed, phase, phase_index, step (within the phase), global_step (over all phases),
     seconds, examples_seen, gradient_evaluations, quantity, value. Quantities are the other keys of metrics.jsonl: loss,
-    upper_loss, learning_rate, test_<metric>, train_<metric>, gap, direct_norm … Numbers that were NaN are left out.
+    upper_loss, learning_rate, test_<metric>, train_<metric>, gap, direct_norm … Numbers that were NaN are left out; of runs
+    with very many steps about MOST_RECORDS are taken, with all test scores.
     """
     import pandas
 
@@ -90,7 +98,7 @@ def curves(runs: Iterable[Run]) -> pandas.DataFrame:
             "method": each.config.method,
             "seed": each.config.seed,
         }
-        records = list(each.run.records())
+        records = list(each.run.records(most=MOST_RECORDS))
         before = _steps_before(records)
         for record in records:
             found, step = number(record.get("phase_index", 0)), number(record.get("step"))
@@ -103,7 +111,7 @@ def curves(runs: Iterable[Run]) -> pandas.DataFrame:
                 "global_step": step + before.get(index, 0.0),
                 **{name: number(record.get(name)) for name in _WHERE[3:]},
             }
-            for quantity, value in record.items():
+            for quantity, value in islice(record.items(), MOST_QUANTITIES):
                 if quantity not in _WHERE and number(value) == number(value):
                     rows.append({**where, "quantity": quantity, "value": number(value)})
     columns = ["run", "label", "method", "seed", "phase", "phase_index", "step", "global_step"]

@@ -95,15 +95,34 @@ class RunFolder:
         """Where checkpoints lie, one folder per phase."""
         return self.path / "checkpoints"
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl; unreadable ones (half-written, corrupt) are passed over."""
-        for line in self.record_lines():
+    def records(self, *, most: int = 0) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl; unreadable ones (half-written, corrupt) are passed over.
+
+        Args:
+            most: about how many, evenly spaced, are enough, for a chart of a long run; the last one and, up to as many,
+                those with test scores are among them. 0: all.
+        """
+        for line in self._spaced(most) if most else self.record_lines():
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):  # the latter: brackets without end
                 continue
             if isinstance(record, dict):
                 yield tamed(record) if _WILD.search(line) else record
+
+    def _spaced(self, most: int) -> Iterator[str]:
+        """About so many lines, without parsing the others; how many there are is told from the length of the first."""
+        step, scored, line, taken = 1, 0, "", True
+        for place, line in enumerate(self.record_lines()):
+            if not place:
+                size = (self.path / "metrics.jsonl").stat().st_size
+                step = max(1, round(size / len(line) / most))
+            scored += '"test_' in line
+            taken = place % step == 0 or ('"test_' in line and scored <= most)
+            if taken:
+                yield line
+        if not taken:
+            yield line
 
     def record_lines(self) -> Iterator[str]:
         """The lines of metrics.jsonl as they are, one at a time; none where there is no such file."""
