@@ -155,7 +155,8 @@ from bidora.figures import magnitude_units
 
 runs = recorded("peptides", method="dora", seed=0) + recorded("peptides", method="bidora", seed=0)
 units = final_units(runs)  # one row per unit: m0, m, delta_d …
-show(magnitude_units(units[units["layer"].isin([0, 5])]))  # the first and the last block
+last = units[(units["layer"] == 5) & (units["module"] == "value")]  # one layer; all twelve would be a cloud
+show(magnitude_units(last))
 
 # %%
 summary = units.assign(percent=100 * (units["m"] - units["m0"]).abs() / units["m0"]).groupby("label", sort=False)
