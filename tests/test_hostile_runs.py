@@ -6,10 +6,11 @@ import json
 import os
 import signal
 
+import pandas
 import pytest
 from run_folders import write_run
 
-from bidora import analysis
+from bidora import analysis, figures
 from bidora.errors import LabError
 from bidora.runs import Run, files, list_runs, read_json
 from bidora.runs.folder import LONGEST_LINE, LONGEST_TAIL
@@ -17,6 +18,7 @@ from bidora.runs.health import damage, unreadable_runs
 from bidora.runs.shapes import META, RESULT, STATUS
 from bidora.runs.standing import standing_of
 
+NAN, INF = float("nan"), float("inf")
 STRANGE = [True, -1, 10**400, float("nan"), float("inf"), "\ud800<b>", [], ["x"], [[[]]], {}, {"a": {"b": 1}}]
 
 
@@ -155,3 +157,56 @@ def test_of_very_many_records_a_few_are_drawn_with_the_scores_and_the_end(run, m
 def test_a_record_with_endless_quantities_is_cut(run):
     (run.path / "metrics.jsonl").write_text(json.dumps({"step": 1, **{f"q{place}": 1 for place in range(10_000)}}))
     assert analysis.curves([run])["quantity"].nunique() <= 64
+
+
+@pytest.mark.parametrize("strange", ["words", "numbers", "few columns", "columns of the run"])
+def test_tables_with_wrong_columns_and_types_can_be_drawn(run, strange):
+    tables = {
+        "words": {
+            "step": ["a", "1"],
+            "layer": [[1], [2]],
+            "module": [1, None],
+            "delta_m": ["x", "y"],
+            "delta_d": [None, "z"],
+        },
+        "numbers": {
+            "step": [NAN, 1e300, -1],
+            "layer": [NAN, 0.0, 0.0],
+            "delta_m": [NAN, 1e308, 1],
+            "delta_d": [INF, 1, 1],
+        },
+        "few columns": {"step": [1, 2], "delta_m": [0.1, 0.2], "delta_d": [0.1, 0.2]},
+        "columns of the run": {
+            "step": [1],
+            "delta_m": [0.1],
+            "delta_d": [0.1],
+            "run": [1],
+            "label": ["a"],
+            "seed": ["x"],
+        },
+    }
+    for part in (run.path / "dynamics.parquet").iterdir():
+        part.unlink()
+    pandas.DataFrame(tables[strange]).to_parquet(run.path / "dynamics.parquet" / "0-1.parquet")
+    points = analysis.dynamics_table([run], checkpoints=0, every_phase=True)
+    for draw in (figures.magnitude_drift, figures.direction_drift, figures.magnitude_vs_direction):
+        draw(points).to_json()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"a": [1, 2]},
+        {"target": [[1], [2]], "prediction": [{"a": 1}, {"a": 2}], "probability": ["x", "y"], "correct": ["x", None]},
+        {"target": [None, "<b>"], "prediction": ["=1", None], "probability": [NAN, INF], "input": ["\0", None]},
+        {"target": ["a", "b"], "prediction": [1.0, 2.0]},
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "regression", "multilabel", "classification"])
+def test_predictions_with_wrong_columns_and_types_can_be_drawn(run, columns, kind):
+    from bidora.analysis.examples import CHOICES, examples_of
+
+    pandas.DataFrame(columns).to_parquet(run.path / "predictions.parquet")
+    figures.samples(run.predictions(), kind=kind).to_json()
+    for which in CHOICES:
+        examples_of(run.predictions(), which, kind=kind).to_csv()

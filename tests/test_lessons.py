@@ -456,3 +456,21 @@ def test_what_is_no_cookie_is_no_browser(cookie):
     assert browser_of(cookie) == ""
     with pytest.raises(ValueError):
         mark_of(browser_of(cookie), "ABCD")
+
+
+def test_nobody_takes_the_room_of_all_votes(tmp_path, monkeypatch):
+    from bidora.lessons import votes
+
+    monkeypatch.setattr(votes, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(votes, "MOST_VOTES", 3)
+    for _ in range(2):
+        votes.open_vote("q", ["a", "b"], browser="a" * 32, root=tmp_path)
+    with pytest.raises(LabError, match="this browser"):
+        votes.open_vote("q", ["a", "b"], browser="a" * 32, root=tmp_path)
+    first = votes.open_vote("q", ["a", "b"], browser="b" * 32, root=tmp_path)
+    with pytest.raises(LabError, match="3 votes"):
+        votes.open_vote("q", ["a", "b"], browser="c" * 32, root=tmp_path)
+    monkeypatch.setattr(votes, "LESSON", -1.0)  # as if a day had passed
+    votes.open_vote("q", ["a", "b"], browser="c" * 32, root=tmp_path)
+    assert len(list(votes.folder_of(tmp_path).iterdir())) == 3
+    assert first.code in [path.name for path in votes.folder_of(tmp_path).iterdir()], "the oldest gave way"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from bidora.analysis.grouping import METHOD_NAMES, Facts, facts_of, in_order, labels_of, number
+from bidora.analysis.grouping import METHOD_NAMES, NAN, Facts, facts_of, in_order, labels_of, number
 from bidora.runs import Run
 
 if TYPE_CHECKING:
@@ -34,6 +34,16 @@ MOST_QUANTITIES = 64
 _SETTINGS = ["task", "variant", "model", "method", "examples_per_class", "seed"]
 _SETTINGS += ["rank", "alpha", "learning_rate", "steps", "batch_size"]
 _ABOUT_POINTS = ("run", "label", "task", "method", "seed", "phase", "phase_index", "step")
+_OF_THE_RUN = ("run", "label", "task", "method", "seed")
+_MISSING = {
+    "phase": "",
+    "phase_index": 0,
+    "layer": 0,
+    "module": "",
+    "delta_m_signed_percent": NAN,
+    "angle_degrees": NAN,
+}
+"""What stands for columns that a table of weight dynamics lacks."""
 _WHERE = ("phase", "phase_index", "step", "seconds", "examples_seen", "gradient_evaluations")
 
 
@@ -151,8 +161,8 @@ def dynamics_table(runs: Iterable[Run], *, checkpoints: int = 4, every_phase: bo
         table = each.run.dynamics()
         if not {"step", "delta_m", "delta_d"} <= set(table.columns):
             continue
-        if "phase_index" not in table:
-            table["phase_index"] = 0
+        table = table.drop(columns=[name for name in _OF_THE_RUN if name in table])
+        table = table.assign(**{name: value for name, value in _MISSING.items() if name not in table})
         if not every_phase:
             table = table[table["phase_index"] == table["phase_index"].max()]
         if checkpoints:

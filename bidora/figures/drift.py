@@ -91,7 +91,9 @@ def _drift(
         )
         if place + columns >= len(labels):
             figure.update_xaxes(title_text="step, over all phases", **where)
-    highest = max(float(np.nanmax(np.abs(table.to_numpy()))) for table in tables.values()) or 1.0
+    highest = (
+        max((float(np.nanmax(np.abs(table.to_numpy()))) for table in tables.values() if table.size), default=0.0) or 1.0
+    )
     colours: dict[str, Any] = dict(colorscale="Cividis", cmin=0, cmax=highest)
     if diverging:
         colours = dict(colorscale=_DIVERGING[is_dark(template)], cmin=-highest, cmid=0, cmax=highest)
@@ -134,5 +136,7 @@ def _steps_before(part: pandas.DataFrame) -> np.ndarray:
 
 
 def _extremes(table: pandas.DataFrame, unit: str) -> str:
+    if not table.size:
+        return "nothing was recorded"
     last = table.iloc[:, -1]
     return f"at the end from {last.min():.3g} ({last.idxmin()}) to {last.max():.3g} {unit} ({last.idxmax()})"

@@ -100,7 +100,7 @@ def _parts(
     """Every line: its panel, a table of seconds and value, the look and the run's name."""
     for run, part in losses.groupby("run", sort=False):
         yield "loss", _with_gaps(part, ["phase_index"]), looks[run], names[run]
-    for run, part in drift.groupby("run", sort=False):
+    for run, part in drift[drift["run"].isin(list(looks))].groupby("run", sort=False):
         for panel, column in _COLUMNS.items():
             valued = part.assign(value=part[column])
             if len(names) == 1:

@@ -29,10 +29,11 @@ def samples(
         limit: so many classes are shown; rarer ones are added up as "(other)".
         template: "light", "dark" or a plotly template.
     """
-    if predictions.empty:
+    if predictions.empty or not {"target", "prediction"} <= set(predictions.columns):
         return empty("What is taken for what?", "There are no predictions yet.", template=template)
-    numeric = predictions["target"].dtype.kind in "fiu"
+    numeric = all(predictions[name].dtype.kind in "fiu" for name in ("target", "prediction"))
     kind = kind or ("regression" if numeric else "classification")
+    kind = "classification" if kind == "regression" and not numeric else kind  # of a damaged run
     if kind == "regression":
         return _against_each_other(predictions, unit, template)
     return (_per_label if kind == "multilabel" else _confusion)(predictions, limit, template)

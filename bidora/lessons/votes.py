@@ -24,6 +24,11 @@ ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without 0, O, 1, I and L, which 
 CODE = re.compile(rf"^[{ALPHABET}]{{4}}$")
 QUESTION_LENGTH, OPTION_LENGTH = 300, 120
 MOST_OPTIONS, MOST_BALLOTS, MOST_VOTES, MOST_DELETED = 6, 500, 200, 20
+MOST_OF_ONE = 30
+"""Votes that one browser may have, so that nobody takes the room of all others by mistake."""
+
+LESSON = 12 * 3600.0
+"""Seconds after which a vote gives way to a new one, where there is no room left."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,11 @@ def open_vote(
     folder = folder_of(root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if sum(1 for _ in folder.iterdir()) >= MOST_VOTES:
+        if len(own_votes(browser, root)) >= MOST_OF_ONE:
+            raise LabError(
+                f"this browser has opened {MOST_OF_ONE} votes already", hint="delete some of them first", kind="vote"
+            )
+        if sum(1 for _ in folder.iterdir()) >= MOST_VOTES and not _make_room(folder):
             raise LabError(f"there are {MOST_VOTES} votes already", hint="delete old ones first", kind="disk")
         code = _new_code(folder)
         (folder / code / "ballots").mkdir()
@@ -152,13 +161,30 @@ def delete(vote: Vote, *, browser: str, root: str | Path | None = None) -> None:
         LabError: another browser opened it.
     """
     _owned(vote, browser, root)
-    trash = folder_of(root).parent / "trash"
+    try:
+        _put_away(folder_of(root) / vote.code)
+    except OSError as error:
+        raise no_space(error) from error
+
+
+def _put_away(place: Path) -> None:
+    """Move a vote's folder to the trash, of which the oldest give way."""
+    trash = place.parents[1] / "trash"
     trash.mkdir(exist_ok=True)
-    shutil.rmtree(trash / vote.code, ignore_errors=True)
-    (folder_of(root) / vote.code).rename(trash / vote.code)
+    shutil.rmtree(trash / place.name, ignore_errors=True)
+    place.rename(trash / place.name)
     oldest = sorted(trash.iterdir(), key=lambda path: path.stat().st_ctime)[:-MOST_DELETED]
     for path in oldest:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_room(folder: Path) -> bool:
+    """Put the oldest vote away, if it is of an earlier lesson; whether it was."""
+    oldest = min(folder.iterdir(), key=lambda path: path.stat().st_ctime)
+    if oldest.stat().st_ctime > time.time() - LESSON:
+        return False
+    _put_away(oldest)
+    return True
 
 
 def restore(code: str, root: str | Path | None = None) -> Vote:
@@ -170,7 +196,10 @@ def restore(code: str, root: str | Path | None = None) -> Vote:
     place, folder = folder_of(root).parent / "trash" / code, folder_of(root) / code
     if not CODE.match(code) or not place.is_dir() or folder.exists():
         raise LabError("this vote cannot be taken back", hint="open a new one", kind="vote")
-    place.rename(folder)
+    try:
+        place.rename(folder)
+    except OSError as error:
+        raise no_space(error) from error
     return read_vote(code, root)
 
 

@@ -13,6 +13,7 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs.files import read_json, tamed
 from bidora.runs.shapes import META, RESULT, STATUS, fitting
+from bidora.runs.tables import read_table
 from bidora.runs.workers import ACTIVE, worker_alive
 
 if TYPE_CHECKING:
@@ -146,27 +147,27 @@ class RunFolder:
         """The weight dynamics as a table: step × layer × module; empty where there are none."""
         import pandas
 
-        parts = [_table(part) for part in sorted((self.path / "dynamics.parquet").glob("*.parquet"))]
+        parts = [read_table(part) for part in sorted((self.path / "dynamics.parquet").glob("*.parquet"))]
         parts = [part for part in parts if not part.empty]
         return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
 
     def predictions(self) -> pandas.DataFrame:
         """The test predictions as a table; empty where there are none."""
-        return _table(self.path / "predictions.parquet")
+        return read_table(self.path / "predictions.parquet")
 
     def units(self) -> pandas.DataFrame:
         """The final weights unit by unit: name, layer, module, unit, m0, m (weight units), delta_d (1 − cos).
 
         Empty where they were not written: unfinished runs, and runs of earlier versions.
         """
-        return _table(self.path / "units.parquet")
+        return read_table(self.path / "units.parquet")
 
     def spectrum(self) -> pandas.DataFrame:
         """Singular values of W′ − W0: name, layer, module, index (from 1), singular_value, cumulative.
 
         cumulative is the share of ‖W′ − W0‖²_F in the values up to this one. Empty where it was not written.
         """
-        return _table(self.path / "spectrum.parquet")
+        return read_table(self.path / "spectrum.parquet")
 
     def log_tail(self, lines: int = 40) -> str:
         """The last lines of the worker's output."""
@@ -184,16 +185,3 @@ class RunFolder:
     def stop_requested(self) -> bool:
         """Whether somebody asked the worker to stop."""
         return (self.path / "stop").exists()
-
-
-def _table(path: Path) -> pandas.DataFrame:
-    """A parquet file as a table; empty where it is missing or corrupt."""
-    import pandas
-    import pyarrow
-
-    if not path.is_file():
-        return pandas.DataFrame()
-    try:
-        return pandas.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException):
-        return pandas.DataFrame()
