@@ -10,6 +10,7 @@ from bidora.analysis.grouping import METHOD_NAMES, norm_of, number
 from bidora.config import RunConfig, is_bilevel
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 from bidora.runs import Run
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -80,9 +81,9 @@ def result_verdict(run: Run) -> str:
     value = number(score.get("value"))
     if math.isnan(value):
         return "The run is finished, but its result cannot be read."
-    words = primary.replace("_", " ")
+    words = score_name(primary)
     low, high = number(score.get("low")), number(score.get("high"))
-    interval = f" (95 % {shown(primary, low)} to {shown(primary, high)})" if not math.isnan(low + high) else ""
+    interval = f" (95 % interval {shown(primary, low)} to {shown(primary, high)})" if not math.isnan(low + high) else ""
     count = number(result.get("n_test"))
     examples = f" on {count:,.0f} test examples" if not math.isnan(count) else ""
     parts = [f"Test {words} {shown(primary, value)}{interval}{examples}."]
@@ -102,7 +103,7 @@ def _against_baseline(metric: str, value: float, low: float, high: float, baseli
     better = baseline > high if metric in LOWER_IS_BETTER else baseline < low
     worse = baseline < low if metric in LOWER_IS_BETTER else baseline > high
     if better:
-        return f"{words}, which the interval leaves behind."
+        return f"{words}; the whole interval is better."
     return f"{words}, which is better." if worse else f"{words}, which lies within the interval: too close to tell."
 
 
@@ -122,7 +123,7 @@ def prediction_verdict(run: Run) -> Verdict | None:
     value = number(_mapping(_mapping(run.result.get("scores")).get(metric)).get("value"))
     if math.isnan(value):
         return Verdict("open", "prediction open", said)
-    came = f"{said} It came to {shown(metric, value)} ({metric.replace('_', ' ')})."
+    came = f"{said} It came to {shown(metric, value)} ({score_name(metric)})."
     low, high = (number(prediction.get(name)) for name in ("low", "high"))
     if math.isnan(low) and math.isnan(high):
         return Verdict("shown", "prediction and result", came)

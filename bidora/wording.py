@@ -9,6 +9,27 @@ METHOD_NAMES = {"lora": "LoRA", "dora": "DoRA", "bidora": "BiDoRA", "full": "ful
 """What a method is called in sentences, in the order of tables and legends."""
 
 
+SCORE_NAMES = {
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "weighted_f1": "weighted F1",
+    "mcc": "MCC",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+}
+"""Scores whose names are not simply their words."""
+
+
+def score_name(metric: str) -> str:
+    """What a score is called in sentences and on axes: "macro F1", "subset accuracy"."""
+    return SCORE_NAMES.get(metric, metric.replace("_", " "))
+
+
 def number(value: Any, digits: int = 4) -> str:
     """A number with so many significant digits; – where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

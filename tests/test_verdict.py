@@ -29,15 +29,17 @@ def with_scores(tmp_path, metric="accuracy", value=0.9, low=0.88, high=0.92, bas
 
 
 @pytest.mark.parametrize(
-    ("baseline", "words"), [(0.5, "leaves behind"), (0.89, "too close to tell"), (0.95, "which is better")]
+    ("baseline", "words"), [(0.5, "whole interval is better"), (0.89, "too close to tell"), (0.95, "which is better")]
 )
 def test_a_score_is_held_against_the_constant_answer(tmp_path, baseline, words):
     sentence = result_verdict(with_scores(tmp_path, baseline=baseline))
-    assert "90.0 % (95 % 88.0 % to 92.0 %) on 2,189 test examples" in sentence and words in sentence
+    assert "90.0 % (95 % interval 88.0 % to 92.0 %) on 2,189 test examples" in sentence and words in sentence
     assert "win" not in sentence
 
 
-@pytest.mark.parametrize(("baseline", "words"), [(2.0, "leaves behind"), (0.5, "which is better"), (0.9, "too close")])
+@pytest.mark.parametrize(
+    ("baseline", "words"), [(2.0, "whole interval is better"), (0.5, "which is better"), (0.9, "too close")]
+)
 def test_of_errors_the_smaller_is_better(tmp_path, baseline, words):
     assert words in result_verdict(with_scores(tmp_path, metric="mae", baseline=baseline))
 

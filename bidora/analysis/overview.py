@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidora.analysis.grouping import METHOD_NAMES, number
 from bidora.runs import ACTIVE, STATES, Run, worker_alive
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -178,7 +179,7 @@ def overview(rows: Sequence[Row], *, signs: Mapping[str, str] | None = None) -> 
             "seed": [row.seed for row in rows],
             "score": [row.score for row in rows],
             "interval": ["" if math.isnan(row.low + row.high) else f"{row.low:.3f} to {row.high:.3f}" for row in rows],
-            "metric": [row.metric.replace("_", " ") for row in rows],
+            "metric": [score_name(row.metric) for row in rows],
             "training_seconds": [row.seconds for row in rows],
             "group": [row.group for row in rows],
             "tags": [list(row.tags) for row in rows],

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -95,7 +96,7 @@ def not_beaten(table: pandas.DataFrame, metric: str, cost: str = "seconds_traini
 
 
 def _heading(metric: str) -> str:
-    return f"{metric.replace('_', ' ')}{_unit(metric, ' (%)')}" + (" ↓" if metric in LOWER_IS_BETTER else "")
+    return f"{score_name(metric)}{_unit(metric, ' (%)')}" + (" ↓" if metric in LOWER_IS_BETTER else "")
 
 
 def _unit(metric: str, unit: str) -> str:

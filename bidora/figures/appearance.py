@@ -86,6 +86,28 @@ def floats(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
 
 
+def log_axis(values: Any) -> dict[str, Any]:
+    """A logarithmic axis with ticks in plain numbers: powers of ten, with 2 and 5 between where there are few.
+
+    Args:
+        values: what is drawn; only what is above zero counts.
+    """
+    positive = np.asarray(values, dtype=np.float64)
+    positive = positive[np.isfinite(positive) & (positive > 0)]
+    if not len(positive):
+        return {"type": "log"}
+    first, last = int(np.floor(np.log10(positive.min()))), int(np.ceil(np.log10(positive.max())))
+    between = (1, 2, 5) if last - first <= 2 else (1,)
+    powers = range(first, last + 1, max(1, (last - first) // 6))
+    ticks = [(digit, power) for power in powers for digit in between]
+    written = [f"{digit * 10.0**power:g}" if -4 < power < 4 else _power(digit, power) for digit, power in ticks]
+    return dict(type="log", tickvals=[digit * 10.0**power for digit, power in ticks], ticktext=written)
+
+
+def _power(digit: int, power: int) -> str:
+    return ("" if digit == 1 else f"{digit}·") + f"10<sup>{str(power).replace('-', '−')}</sup>"
+
+
 def finish(
     figure: go.Figure,
     *,

@@ -45,7 +45,7 @@ def arrows(before: np.ndarray, after: np.ndarray, *, template: str = "light") ->
     figure.update_yaxes(title_text="second weight", scaleanchor="x", **axis)
     return finish(
         figure,
-        title="How far did W move, and in which sense?",
+        title="How far did W move: in length, in heading?",
         alt=f"W0 has length {length:.2f}, W has length {new_length:.2f}; the angle between them is {degrees:.0f} degrees.",
         convention="One unit with two weights · arc: the angle; circle: the length of W0; dashes: W − W0",
         template=template,

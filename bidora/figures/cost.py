@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidora.figures.appearance import empty, finish, floats, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +49,7 @@ def cost(table: pandas.DataFrame, *, metric: str = "", template: str = "light") 
                 col=column,
             )
         figure.update_xaxes(title_text=_QUANTITIES[column - 1][2], rangemode="tozero", row=1, col=column)
-    words = metric.replace("_", " ")
+    words = score_name(metric)
     better = " (lower is better)" if metric in LOWER_IS_BETTER else ""
     figure.update_yaxes(
         title_text=f"test {words}{better}", tickformat=".1%" if metric in SHARES else None, row=1, col=1

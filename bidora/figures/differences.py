@@ -9,6 +9,7 @@ import numpy as np
 
 from bidora.figures.appearance import empty, finish, floats, is_dark, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +43,7 @@ def paired_differences(table: pandas.DataFrame, *, template: str = "light") -> g
     for row, name in zip(rows, names):
         _draw(figure, row, name, looks[row["first"]], scale)
     _explain_marks(figure, names[0], grey, several=any(row["pairs"] > 1 for row in rows))
-    words = metric.replace("_", " ")
+    words = score_name(metric)
     unit = " (points)" if share else " (in the target's unit)" if metric in LOWER_IS_BETTER else ""
     figure.update_xaxes(title_text=f"difference in test {words}{unit}", zeroline=False)
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category", showgrid=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidora.figures.appearance import STYLES, empty, finish, floats, seeds_in_words, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +31,7 @@ def generalisation_gap(table: pandas.DataFrame, *, metric: str = "", template: s
     known = table.dropna(subset=[metric, f"train_{metric}"])
     if known.empty:
         return empty(TITLE, "No scores on the training data were recorded.", template=template)
-    words, share = metric.replace("_", " "), metric in SHARES
+    words, share = score_name(metric), metric in SHARES
     scale = 100.0 if share else 1.0
     looks = styles_of(known, template=template)
     methods = dict(zip(known["label"], known["method"]))

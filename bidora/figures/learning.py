@@ -19,6 +19,7 @@ from bidora.figures.appearance import (
 )
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 from bidora.statistics import proportion_interval
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -71,7 +72,7 @@ def learning_curves(
             banded = True
     share = all(_metric(quantity) in SHARES or quantity == "gap" for quantity in quantities)
     figure.update_xaxes(title_text=X_TITLES.get(x, x), rangemode="tozero")
-    figure.update_yaxes(title_text=_y_title(quantities, loss_unit), tickformat=".0%" if share else None)
+    figure.update_yaxes(title_text=_y_title(quantities, loss_unit), tickformat=".3~%" if share else None)
     if baseline is not None:
         figure.add_hline(y=baseline, line=dict(dash="dot", width=1), annotation_text="constant answer")
     _mark_retraining(figure, chosen, x)
@@ -178,7 +179,7 @@ def _title(quantity: str) -> str:
         return "How far is training ahead of test?"
     if quantity.endswith("loss"):
         return "How fast does the loss fall?"
-    return f"How does {quantity.replace('_', ' ')} develop?"
+    return f"How does {_words(quantity)} develop?"
 
 
 def _name(label: str, quantity: str, quantities: Sequence[str]) -> str:
@@ -200,8 +201,14 @@ def _y_title(quantities: Sequence[str], loss_unit: str) -> str:
         return f"loss ({loss_unit})"
     if first == "gap":
         return "training score − test score"
-    words = " and ".join(quantity.replace("_", " ") for quantity in quantities)
+    words = " and ".join(_words(quantity) for quantity in quantities)
     return f"{words} (in the target's unit)" if _metric(first) in LOWER_IS_BETTER else words
+
+
+def _words(quantity: str) -> str:
+    """test_macro_f1 → test macro F1."""
+    metric = _metric(quantity)
+    return quantity.removesuffix(metric).replace("_", " ") + score_name(metric)
 
 
 def _split_words(quantities: Sequence[str], examples: int, *, banded: bool) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bidora.figures.appearance import Style, empty, finish, floats, points_trace, seeds_in_words, styles_of, translucent
+from bidora.figures.appearance import (
+    Style,
+    empty,
+    finish,
+    floats,
+    log_axis,
+    points_trace,
+    seeds_in_words,
+    styles_of,
+    translucent,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -44,7 +54,7 @@ def magnitude_motion(
             text="no gradient above zero", x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False
         )
     _mark_fixed(figure, motion)
-    figure.update_yaxes(type="log", exponentformat="power", title_text="‖∇m‖ (loss per<br>weight unit)", row=1)
+    figure.update_yaxes(**log_axis(motion["gradient_norm"]), title_text="‖∇m‖ (loss per<br>weight unit)", row=1)
     figure.update_yaxes(rangemode="tozero", exponentformat="power", title_text="mean |m − m₀|<br>(weight units)", row=2)
     figure.update_xaxes(title_text="step, over all phases", row=2)
     ends = motion.sort_values("global_step").groupby("label", sort=False).last()

@@ -96,7 +96,7 @@ def hypergradient_arrows(slope: Hypergradient, solved: float, *, template: str =
             )
         )
     names = [name for name, _, _, _ in rows]
-    written = [f"{name}<br>{value:+.3f}" for name, value, _, _ in rows]
+    written = [f"{name}<br>{value:+.3f}".replace("-", "−") for name, value, _, _ in rows]
     figure.update_xaxes(title_text="← smaller m · larger m →", range=[-width, width], zeroline=True)
     figure.update_yaxes(tickvals=names, ticktext=written, autorange="reversed", automargin=True)
     return finish(

@@ -8,6 +8,7 @@ import numpy as np
 
 from bidora.figures.appearance import empty, finish, floats, is_dark, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.wording import score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -32,7 +33,7 @@ def scores(
     if table.empty:
         return empty(TITLE, "There are no finished runs.", template=template)
     metric = metric or str(table["primary"].iloc[0])
-    words = metric.replace("_", " ")
+    words = score_name(metric)
     if metric not in table or not table[metric].notna().any():
         return empty(TITLE, f"No {words} was recorded.", template=template)
     looks, share = styles_of(table, template=template), metric in SHARES

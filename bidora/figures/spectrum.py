@@ -10,6 +10,7 @@ from bidora.figures.appearance import (
     finish,
     floats,
     grid_columns,
+    log_axis,
     seeds_in_words,
     styles_of,
 )
@@ -88,7 +89,7 @@ def change_spectrum(spectra: pandas.DataFrame, *, template: str = "light") -> go
             )
         if place + columns >= len(labels):
             figure.update_xaxes(title_text="index of the singular value", showticklabels=True, **where)
-    figure.update_yaxes(type="log", exponentformat="power")
+    figure.update_yaxes(**log_axis(spectra["singular_value"]))
     figure.update_yaxes(title_text="singular value of ΔW (weight units)", col=1)
     layers = spectra[["run", "layer", "module"]].drop_duplicates()
     convention = (

@@ -20,6 +20,7 @@ from bidora.analysis import (
 from bidora.config import is_bilevel
 from bidora.metrics import SHARES
 from bidora.runs import Run
+from bidora.wording import score_name
 
 NONE = "No recorded run shows this yet. Train one under New run, or put recordings into data/recordings."
 
@@ -150,7 +151,7 @@ EVIDENCE = tuple(_SENTENCES)
 
 def _score(row: dict[str, Any], metric: str) -> str:
     value, low, high = (float(row[name]) for name in (metric, f"{metric}_low", f"{metric}_high"))
-    words = metric.replace("_", " ")
+    words = score_name(metric)
     if metric in SHARES:
         value, low, high = (100 * each for each in (value, low, high))
         return f"{words} {value:.1f} %" + (f", 95 % {low:.1f} to {high:.1f} %" if low == low else "")

@@ -240,9 +240,10 @@ def _rests(points: pandas.DataFrame, cluster: np.ndarray, y: Floats) -> bool:
     """Whether ΔM stays as it is within every layer while there are several checkpoints, as while m is fixed."""
     import pandas
 
+    spread = 1e-3 * np.ptp(y)
     runs = points["run"].to_numpy() if "run" in points else np.zeros(len(y))
-    within = pandas.Series(y).groupby([cluster, runs]).agg(["count", np.ptp])
-    return bool((within["count"] > 1).all() and within["ptp"].max() <= 1e-3 * np.ptp(y))
+    within = pandas.Series(y).groupby([cluster, runs]).agg(["count", "min", "max"])
+    return bool((within["count"] > 1).all() and (within["max"] - within["min"]).max() <= spread)
 
 
 def _changes_sign(ends: Range) -> bool:
