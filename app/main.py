@@ -11,10 +11,12 @@ if str(HOME) not in sys.path:  # streamlit puts app/ there, not the project's fo
 
 import streamlit as st  # noqa: E402
 
-from app.page import VIEWS, page_of  # noqa: E402
+from app.contrast import readable_choices  # noqa: E402
+from app.page import VIEWS, begin, page_of  # noqa: E402
 from app.teaching.banner import lesson_banner  # noqa: E402
 
-st.set_page_config(page_title="BiDoRA Lab", page_icon=str(HOME / "app" / "icon.svg"), layout="wide")
 page = st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()})
+begin(page.title, icon=str(HOME / "app" / "icon.svg"))
+readable_choices()
 lesson_banner(page.url_path)
 page.run()

@@ -48,6 +48,25 @@ def page_of(view: View) -> st.Page:
     return st.Page(file, title=view.title, icon=icon, url_path=view.name, default=view == START)
 
 
+_ROOM = ".stMainBlockContainer {padding-top: 4rem; padding-bottom: 4rem;}"
+_ON_DARK = (
+    '[data-testid="stBaseButton-segmented_controlActive"] *, [data-testid="stBaseButton-pillsActive"] *, '
+    '[data-testid="stSliderThumbValue"] {color: #5FD3B3;}'
+)
+"""The main colour bears white text, so as text itself it is too dark for a dark page (4.0 : 1); this has 9 : 1."""
+
+
+def begin(title: str, *, icon: str) -> None:
+    """Name the browser's tab after the view, and leave less room above it than streamlit does."""
+    st.set_page_config(page_title=tab_title(title), page_icon=icon, layout="wide")
+    st.html(f"<style>{_ROOM}{_ON_DARK if theme() == 'dark' else ''}</style>")
+
+
+def tab_title(title: str) -> str:
+    """What the browser's tab says."""
+    return "BiDoRA Lab" if title == START.title else f"{title} · BiDoRA Lab"
+
+
 def link(name: str, label: str, *, icon: str = "", **query: str) -> None:
     """Link to a view, with a query string such as run="20260101-120000-abcd"."""
     st.page_link(page_of(_BY_NAME[name]), label=label, icon=icon or None, query_params=query or None)
@@ -84,7 +103,12 @@ def known_run(name: str) -> Run:
     for recording in recordings():
         if recording.id == name:
             return recording
-    return find_run(name, root())
+    try:
+        return find_run(name, root())
+    except LabError as error:  # where runs are kept on this machine is nobody's business
+        words = error.message.replace(f" in {root()}", "").replace(f"{root()}/", "")
+        hint = "choose one from the list of all runs" if "bidora list" in error.hint else error.hint
+        raise LabError(words, hint=hint, kind=error.kind) from None
 
 
 def is_recording(run: Run) -> bool:
@@ -99,13 +123,29 @@ def explained() -> Iterator[None]:
         yield
     except LabError as error:
         show_error(error)
+    except OSError as error:  # a disk that is full or may only be read, a folder that somebody removed meanwhile
+        show_error(on_disk(error))
+
+
+def on_disk(error: OSError) -> LabError:
+    """What the system says about a file, as a problem that the visitor can solve."""
+    said = error.strerror or type(error).__name__
+    return LabError(
+        f"nothing could be written or read: {said}", hint="free some space, or reload the page", kind="disk"
+    )
 
 
 def show_error(error: LabError) -> None:
     """Show a problem with its next step; names from outside in it are shown as they are."""
-    st.error(
-        f"{worded(error.message)}\n\n**What to do:** {worded(error.hint)}" if error.hint else worded(error.message)
-    )
+    hint = f"\n\n**What to do:** {worded(begun(error.hint))}." if error.hint else ""
+    st.error(f"{worded(begun(error.message))}.{hint}", icon=":material/error:")
+
+
+def begun(sentence: str) -> str:
+    """A sentence of ours with a capital letter, without its full stop; a setting's or file's name stays as it is."""
+    first = sentence.split(" ", 1)[0]
+    named = not first.replace("-", "").isalpha()
+    return (sentence if named else sentence[:1].upper() + sentence[1:]).rstrip(".")
 
 
 def worded(text: str) -> str:

@@ -23,8 +23,7 @@ _COLUMNS = ["label", "run", "seed", "phase", "step", "examples_seen", "seconds",
 def curves_part(compared: Compared) -> None:
     """Loss of both levels, test score, or gap; by step, examples, seconds or gradient evaluations."""
     table, about = of_runs(curves, compared.runs), of_runs(measured, compared.runs)
-    left, right = st.columns(2)
-    curve = left.segmented_control(
+    curve = st.segmented_control(
         "Curve",
         ["Loss", "Test score", "Gap"],
         default="Loss",
@@ -34,7 +33,7 @@ def curves_part(compared: Compared) -> None:
         persist_state="page",
         help="Gap: score on training data minus score on test data.",
     )
-    axis = right.segmented_control(
+    axis = st.segmented_control(
         "By",
         list(_AXES),
         default="steps",

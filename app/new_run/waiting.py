@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.charts import plain
-from app.page import explained, link, root, show_error
+from app.page import explained, link, on_disk, root, show_error
 from bidora.errors import LabError
 from bidora.launch import stop
 from bidora.queueing import LARGEST_LIMIT, Queue, cancel, go_on, move_up, pause, put, read_queue, set_limit, start_next
@@ -51,6 +51,8 @@ def _do(act: Callable[..., object], *arguments: object) -> None:
         act(*arguments)
     except LabError as error:
         st.session_state[_PROBLEM] = error
+    except OSError as error:
+        st.session_state[_PROBLEM] = on_disk(error)
 
 
 def _sentence(queue: Queue) -> str:
@@ -89,7 +91,7 @@ def _steer(queue: Queue) -> None:
 def _at_work(run: Run) -> None:
     status = run.status
     step, total = status.get("step") or 0, status.get("total") or 0
-    left = status.get("eta_seconds")
+    left = status.get("eta_seconds") if status["state"] == "running" else None
     words = f"{status['state']}, step {step} of {total}" if total else str(status["state"])
     words += f", {duration(left)} left" if left else ""
     with st.container(border=True, key=f"queue-row-{run.id}"):

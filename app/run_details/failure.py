@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain
-from app.page import explained, go, is_recording, worded
+from app.page import begun, explained, go, is_recording, worded
 from app.run_details.actions import resume_now
 from bidora.queueing import enqueue, start_next
 from bidora.remedies import Remedy, failure_of
@@ -18,8 +18,8 @@ def failure_box(run: Run, standing: Standing) -> None:
     failure = failure_of(run)
     where = f" at step {standing.step} of {standing.total}" if standing.step else ""
     st.error(
-        f"**Failed{where} ({plain(failure.kind)}).** {worded(failure.cause)}"
-        + (f"\n\n**What to do:** {worded(failure.hint)}" if failure.hint else ""),
+        f"**Failed{where} ({plain(failure.kind)}).** {worded(begun(failure.cause))}."
+        + (f"\n\n**What to do:** {worded(begun(failure.hint))}." if failure.hint else ""),
         icon=":material/error:",
     )
     if not is_recording(run):

@@ -6,6 +6,7 @@ import streamlit as st
 
 from bidora.runs import Run
 from bidora.runs.contents import file_in, files_of
+from bidora.sources import paths_allowed
 from bidora.wording import counted, size
 
 LARGEST = 500_000_000
@@ -15,8 +16,12 @@ LARGEST = 500_000_000
 def files_tab(run: Run) -> None:
     """The files of the run."""
     files = files_of(run.path)
-    st.caption(f"{counted(len(files), 'file')}, {size(sum(each.size for each in files))}, in the folder")
-    st.code(str(run.path.resolve()), language=None, wrap_lines=True)
+    words = f"{counted(len(files), 'file')}, {size(sum(each.size for each in files))}"
+    if paths_allowed(st.get_option("server.address")):
+        st.caption(f"{words}, in the folder")
+        st.code(str(run.path.resolve()), language=None, wrap_lines=True)
+    else:  # visitors from elsewhere cannot open it
+        st.caption(f"{words}.")
     st.dataframe(
         [{"file": each.path, "size": size(each.size), "what it is": each.what} for each in files],
         hide_index=True,

@@ -84,13 +84,13 @@ def _queued(run: Run, standing: Standing) -> None:
 
 
 def _preparing(run: Run, standing: Standing) -> None:
-    last = run.log_tail(1).strip()
     st.info(
         "Data and model are being read; the first step follows."
-        + (f" Now: {plain(last[:200])}" if last else "")
         + (f" {duration(standing.elapsed)} so far." if standing.elapsed else ""),
         icon=":material/downloading:",
     )
+    if last := run.log_tail(5).strip():
+        st.code(last[-2000:], language=None, wrap_lines=True)
 
 
 def _running(run: Run, standing: Standing) -> None:

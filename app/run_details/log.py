@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.page import is_recording
 from bidora.runs import Run
 from bidora.runs.standing import log_lines
 from bidora.wording import counted
@@ -16,7 +17,9 @@ def log_tab(run: Run) -> None:
     lines = log_lines(run.log_tail(LINES))
     if not lines:
         st.info(
-            "There is no log: the run was started in a terminal or a notebook, which showed its output, or not at all.",
+            "Recordings come without the output of their worker; what it measured is under Live."
+            if is_recording(run)
+            else "There is no log: the run was never started, or in a terminal or a notebook, which showed its output.",
             icon=":material/terminal:",
         )
         return

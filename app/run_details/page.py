@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.charts import plain
-from app.page import explained, known_run, link
+from app.page import explained, known_run, link, show_error, tab_title
 from app.run_details.actions import actions
 from app.run_details.config import config_tab
 from app.run_details.files import files_tab
@@ -17,6 +17,7 @@ from app.run_details.live import live_tab
 from app.run_details.log import log_tab
 from app.run_details.samples import samples_tab
 from app.run_details.weights import weights_tab
+from bidora.errors import LabError
 from bidora.queueing import read_queue
 from bidora.runs import ACTIVE, Run
 
@@ -40,13 +41,15 @@ def details(name: str) -> None:
         name: from the page's address; not to be trusted.
     """
     link("runs", "All runs", icon=":material/arrow_back:")
-    run = None
-    with explained():
+    try:
         run = known_run(name)
-    if run is None:
+    except LabError as error:
         st.title("No such run")
+        show_error(error)
         return
-    st.title(plain(str(run.meta.get("name") or run.id)[:200]))
+    title = str(run.meta.get("name") or run.id)[:200]
+    st.set_page_config(page_title=tab_title(title))
+    st.title(plain(title))
     st.caption(run.id)
     watched = is_watched(run)
     st.fragment(_body, run_every=REFRESH_SECONDS if watched else None)(run, watched)

@@ -23,8 +23,10 @@ def finished_comparison() -> None:
         _nothing_yet()
         return
     st.subheader(f"A finished comparison: {plain(found.task)}")
-    where = "Recorded with this lab; the command of each run is in its folder." if recorded else "Your own runs."
-    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.sentences))
+    where = "Recorded with this lab; each run names the command that made it." if recorded else "Your own runs."
+    if found.reference:
+        st.markdown(f"Each method against **{plain(found.reference)}**, seed by seed, on the same test data:")
+    st.markdown("\n".join(f"- {plain(sentence)}." for sentence in found.sentences))
     st.caption(f"{plain(found.terms)}. {where}")
     _picture(found, shown, recorded)
     link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))

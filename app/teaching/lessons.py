@@ -79,7 +79,7 @@ def _actions(shown: Lesson, *, notes: bool) -> None:
 
 def _prediction(prediction: Prediction, *, key: str, notes: bool) -> None:
     with st.container(border=True):
-        st.subheader("First a prediction", anchor=False)
+        st.subheader("1. First a prediction", anchor=False)
         chosen = st.radio(
             prediction.question,
             range(len(prediction.options)),
@@ -92,7 +92,7 @@ def _prediction(prediction: Prediction, *, key: str, notes: bool) -> None:
         if notes:
             st.markdown("**What stands behind each answer**")
             for place, option in enumerate(prediction.options):
-                mark = ":material/check: right:" if place == prediction.right else "wrong: who chooses it"
+                mark = ":material/check: right:" if place == prediction.right else "wrong: whoever chooses it"
                 st.markdown(f"- “{option.text}”, {mark} {option.why}")
 
 

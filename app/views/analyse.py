@@ -9,7 +9,7 @@ import streamlit as st
 from app import charts
 from app.page import all_runs, explained, is_recording, known_run, link, show_error, theme
 from bidora import sources
-from bidora.analysis import dynamics_fits, dynamics_table
+from bidora.analysis import cell, dynamics_fits, dynamics_table
 from bidora.errors import LabError
 from bidora.figures import magnitude_vs_direction
 from bidora.inspection import (
@@ -205,7 +205,10 @@ def recorded(run: Run) -> None:
     )
     fits = dynamics_fits(points)
     figure = magnitude_vs_direction(points, template=theme())
-    charts.show(figure, key="recorded", table=fits, code=f"Run({str(run.path)!r}).dynamics()")
+    code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ())).draw(
+        "figures.magnitude_vs_direction(analysis.dynamics_table(runs))"
+    )
+    charts.show(figure, key="recorded", table=fits, code=code)
 
 
 st.title("Analyse an adapter")

@@ -10,7 +10,12 @@ from app.starting.finished import finished_comparison
 from app.starting.here import data_card, device_card
 
 st.title("BiDoRA Lab")
-st.caption("What LoRA, DoRA and BiDoRA do to the weights of a model: learn it, train it, compare it.")
+st.markdown(
+    "**LoRA, DoRA and BiDoRA** adapt a pretrained model by training a small addition to its weights. DoRA splits each weight "
+    "into a length (the magnitude) and a direction; BiDoRA trains these two on different parts of the data. This lab lets you "
+    "see what that does to the weights, train it on real data, and check whether it helps.  \n"
+    ":material/lightbulb: New here? Open **Decompose a weight** and move a slider, or read the finished comparison below."
+)
 doors()
 left, right = st.columns([2, 1], gap="medium")
 with left, explained():

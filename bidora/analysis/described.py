@@ -46,7 +46,9 @@ def environment_table(meta: Mapping[str, Any]) -> pandas.DataFrame:
     for part, words in (("device", "device: {}"), ("versions", "version of {}"), ("model", "model: {}")):
         found = meta.get(part)
         rows += (
-            [(words.format(name), str(value)) for name, value in found.items()] if isinstance(found, Mapping) else []
+            [(words.format(name), str(value)) for name, value in found.items() if value is not None]
+            if isinstance(found, Mapping)
+            else []
         )
     data = meta.get("data")
     for split, entry in data.items() if isinstance(data, Mapping) else ():

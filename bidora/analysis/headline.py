@@ -11,6 +11,7 @@ from bidora.analysis.choosing import block_in_words
 from bidora.analysis.comparing import comparison, paired_differences
 from bidora.analysis.grouping import groups_of
 from bidora.runs import Run
+from bidora.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas
@@ -54,7 +55,9 @@ def headline(runs: Sequence[Run]) -> Headline | None:
     differences = paired_differences(of_task, reference=reference)
     seeds = sorted({each.config.seed for each in members})
     n_test, n_train = members[0].at("n_test"), members[0].at("n_train")
-    counts = [f"{n_test:,.0f} test examples"] if math.isfinite(n_test) else []
+    task = groups[0].block[0]
+    counts = [TASKS[task].title] if task in TASKS and task != "csv" else []
+    counts += [f"{n_test:,.0f} test examples"] if math.isfinite(n_test) else []
     counts += [f"{n_train:,.0f} training examples"] if math.isfinite(n_train) else []
     counts += [f"{len(members)} runs, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"]
     counts += ["test data were never trained on, nor used to choose a step"]
@@ -64,6 +67,4 @@ def headline(runs: Sequence[Run]) -> Headline | None:
         sentences = tuple(differences["verdict"])
     paired = bool(len(differences)) and differences["pairs"].max() > 1
     scores = comparison([] if paired else of_task)
-    return Headline(
-        block_in_words(groups[0].block), reference, sentences, " · ".join(counts), differences, scores
-    )
+    return Headline(block_in_words(groups[0].block), reference, sentences, " · ".join(counts), differences, scores)

@@ -10,6 +10,7 @@ from pathlib import Path
 from bidora.errors import LabError
 from bidora.uploads import checked_settings, shown
 from bidora.weight_files import canonical_name, check_header, layer_matrices, weight_files
+from bidora.wording import size
 
 _COPIES = 8
 """Matrices in float64 that are in memory at once while one layer is compared: both weights, norms, products."""
@@ -113,14 +114,14 @@ def _adapter(folder: Path, title: str) -> Source:
 
 
 def what_is_read(*sources: Source) -> list[dict[str, str | int]]:
-    """One row per file, for a table: side, file, megabytes, and what is known from its header."""
+    """One row per file, for a table: side, file, size, and what is known from its header."""
     rows: list[dict[str, str | int]] = []
     for side, source in zip(("after training", "before training"), sources):
         about = f"{source.kind}, {source.matrices} {'adapted layers' if source.is_adapter else 'matrices in layers'}"
         about += f", rank {source.rank}" if source.rank else ""
         files = source.files or {f"{source.argument} (is fetched first)": source.to_fetch}
         rows += [
-            {"side": side, "file": name, "MB": f"{size / 1e6:.3g}", "what it is": about} for name, size in files.items()
+            {"side": side, "file": name, "size": size(count), "what it is": about} for name, count in files.items()
         ]
     return rows
 
