@@ -146,8 +146,36 @@ WEIGHTS = (
         formula=r"\Delta W = W' - W_0 = \sum_i \sigma_i\, u_i v_i^\top",
         unit="weight units",
         source=(("lora", "section 7"),),
-        shown=("Decompose", "Analyse an adapter"),
-        names=("spectrum", "singular_value"),
+        shown=("Runs, tab Weights",),
+        names=("spectrum", "singular_value", "index"),
+    ),
+    Entry(
+        key="cumulative",
+        term="Share held by the first directions",
+        topic="weights",
+        meaning="How much of a layer's change the i largest singular values make up together. Near 100 % at i = r: the "
+        "change is almost of rank r; less: rescaling by the magnitudes has spread it.",
+        formula=r"\sum_{j \le i} \sigma_j^2 \Big/ \lVert \Delta W \rVert_F^2",
+        unit="%",
+        convention="Of the squared Frobenius norm, at the end of training. A sentence below the spectrum gives the median "
+        "layer at i = r, and at i = 8 for full fine-tuning.",
+        source=(("", "definition of this lab"),),
+        shown=("Runs, tab Weights",),
+        names=("cumulative_share",),
+    ),
+    Entry(
+        key="moved",
+        term="Mean |m − m₀|",
+        topic="weights",
+        meaning="How far the magnitudes have moved by now, whatever the direction: ΔM, averaged over all adapted layers. "
+        "Above rounding, and reached by a gradient: m is alive.",
+        formula=r"\frac{1}{L}\sum_{l=1}^{L} \Delta M_l",
+        unit="weight units",
+        convention="On merged weights, one magnitude per output unit. The band goes from the layer that moved least to the "
+        "one that moved most.",
+        source=(("", "definition of this lab, from DoRA's eq. 3"),),
+        shown=("Runs, tabs Live and Two levels",),
+        names=("moved_least", "moved_most"),
     ),
     Entry(
         key="layer",
