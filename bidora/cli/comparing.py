@@ -25,9 +25,11 @@ DESCRIPTION = """Finished runs side by side, one table per task: scores with 95 
 Runs that differ in the seed only become one row; methods are compared seed by seed."""
 
 SECOND_METRICS = {
-    "accuracy": ("macro_f1",),
+    "accuracy": ("macro_f1", "f1"),
+    "mcc": ("accuracy",),
+    "pearson": ("spearman",),
     "micro_f1": ("macro_f1",),
-    "spearman": ("rmse",),
+    "spearman": ("rmse", "mse"),
 }
 """Primary metric → what stands beside it in the table; --json and --csv have all metrics."""
 

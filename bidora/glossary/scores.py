@@ -80,6 +80,41 @@ SCORES = (
         shown=_BOTH,
     ),
     Entry(
+        key="f1",
+        term="F1 of the second class",
+        topic="scores",
+        meaning="Balance of precision and recall for the class that is looked for: equivalent in MRPC, duplicate in QQP. "
+        "Beside accuracy, as GLUE reports it.",
+        formula=r"\frac{2\,TP}{2\,TP + FP + FN}",
+        unit="% ; differences in points",
+        convention=f"Of two classes only; on request of the task. {_TEST}",
+        source=(("", "GLUE: Wang et al. 2019"),),
+        shown=_TABLES,
+    ),
+    Entry(
+        key="weighted_precision",
+        term="Weighted precision",
+        topic="scores",
+        meaning="Precision of each class, averaged with the number of its test examples as weight. Recall averaged so is "
+        "the accuracy.",
+        formula=r"\sum_c \frac{n_c}{n}\,\frac{TP_c}{TP_c + FP_c}",
+        unit="% ; differences in points",
+        convention=f"A class that nobody predicts counts as 0. On request of the task. {_TEST}",
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
+        key="weighted_f1",
+        term="Weighted F1",
+        topic="scores",
+        meaning="F1 of each class, averaged with the number of its test examples as weight.",
+        formula=r"\sum_c \frac{n_c}{n}\,\frac{2\,TP_c}{2\,TP_c + FP_c + FN_c}",
+        unit="% ; differences in points",
+        convention=f"On request of the task. {_TEST}",
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
         key="subset_accuracy",
         term="Subset accuracy",
         topic="scores",
@@ -139,6 +174,18 @@ SCORES = (
         shown=_TABLES,
     ),
     Entry(
+        key="mse",
+        term="Mean squared error",
+        topic="scores",
+        meaning="Mean of the squared errors of a predicted number: the square of the root mean squared error. Lower is "
+        "better.",
+        formula=r"\tfrac{1}{n}\sum_i (\hat y_i - y_i)^2",
+        unit="the target's unit, squared",
+        convention=f"On request of the task. {_TEST}",
+        source=(("", "standard"),),
+        shown=_TABLES,
+    ),
+    Entry(
         key="mae",
         term="Mean absolute error",
         topic="scores",
@@ -177,7 +224,8 @@ SCORES = (
         term="Primary score",
         topic="scores",
         meaning="The one score that stands for a kind of task: accuracy for classes, Spearman's ρ for numbers, micro F1 "
-        "for several labels. Named before the run, so that nobody picks the kindest one afterwards.",
+        "for several labels; a benchmark names its own, such as MCC for CoLA and Pearson's r "
+        "for STS-B. Named before the run, so that nobody picks the kindest one afterwards.",
         convention="kind is classification, regression or multilabel.",
         source=(("", "definition of this lab"),),
         shown=_TABLES,

@@ -16,7 +16,7 @@ from bidora.wording import number, size
 def check_data(config: RunConfig, task: Task) -> list[Check]:
     """Are the data here, how much is there to fetch, and under which terms?"""
     terms = _terms(task)
-    if config.data == "hub":
+    if task.from_hub(config):
         return [Check("data", None, "The data will be looked for on the hub, which needs a network."), *terms]
     if config.data or task.package is None:
         if not config.data:
@@ -55,9 +55,9 @@ def check_model(model: Model) -> list[Check]:
 
 def check_splits(config: RunConfig, task: Task) -> list[Check]:
     """How many examples each split has, which classes come off badly, and what is known about the data."""
-    if not config.data and task.package is None:
+    if not config.data and task.package is None and not task.hub:
         return []  # said already
-    if config.data == "hub" or (not config.data and not task_is_fetched(task.name)):
+    if task.from_hub(config) or (not config.data and not task_is_fetched(task.name)):
         return [Check("splits", None, "The splits can be counted once the data are here.")]
     try:
         found = splits_of(config)

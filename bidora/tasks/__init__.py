@@ -8,17 +8,23 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.models.packages import Progress, fetch_members, is_complete, package_folder
+from bidora.tasks.bbp import BBP
 from bidora.tasks.cuts import cut, draw, two_levels
+from bidora.tasks.glue import GLUE
+from bidora.tasks.mic import MIC
 from bidora.tasks.peptides import PEPTIDES
 from bidora.tasks.reuters import REUTERS
 from bidora.tasks.splits import Prepared, Split, TaskData
 from bidora.tasks.stability import STABILITY
 from bidora.tasks.table import CSV
 from bidora.tasks.task import Task
+from bidora.tasks.thermostability import THERMOSTABILITY
 
 __all__ = ["TASKS", "Prepared", "Split", "Task", "TaskData", "fetch_task", "get_task", "prepare", "task_is_fetched"]
 
-TASKS: dict[str, Task] = {task.name: task for task in (REUTERS, PEPTIDES, STABILITY, CSV)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (REUTERS, PEPTIDES, STABILITY, *GLUE, BBP, MIC, THERMOSTABILITY, CSV)
+}
 """Every task by name."""
 
 
@@ -92,7 +98,7 @@ def prepare(config: RunConfig, progress: Progress | None = None) -> Prepared:
                 train, data.kind, config.upper_fraction, seed=config.seed, labels=data.labels
             )
             notes += remarks
-    return Prepared(data.kind, data.labels, train, lower, upper, selection, data.test, tuple(notes))
+    return Prepared(data.kind, data.labels, train, lower, upper, selection, data.test, tuple(notes), data.metrics)
 
 
 def _selection(config: RunConfig, data: TaskData, notes: list[str]) -> tuple[Split, Split | None]:
@@ -135,8 +141,8 @@ def _check_settings(task: Task, config: RunConfig) -> None:
 
 def _overlap(data: TaskData) -> list[str]:
     """A remark where test inputs also stand in the training data, letter for letter but for case and spacing."""
-    known = {" ".join(text.lower().split()) for text in data.train.inputs}
-    many = sum(" ".join(text.lower().split()) in known for text in data.test.inputs)
+    known = {" ".join(text.lower().split()) for text in data.train.keys}
+    many = sum(" ".join(text.lower().split()) in known for text in data.test.keys)
     return [f"{many} of {len(data.test)} test inputs also stand in the training data"] if many else []
 
 

@@ -53,7 +53,7 @@ def draw(split: Split, kind: str, count: int, *, seed: int) -> tuple[numpy.ndarr
     Returns:
         positions in ascending order; and for each class that holds fewer than wanted, how many it holds.
     """
-    order = shuffled(split.inputs, seed, purpose="draw")
+    order = shuffled(split.keys, seed, purpose="draw")
     if count == 0:
         return numpy.arange(len(split)), {}
     if kind == "regression":
@@ -108,7 +108,7 @@ def cut(
     if groups:
         second = _cut_groups(layers, list(groups), quotas, seed=seed, purpose=purpose)
     else:
-        order = shuffled(split.inputs, seed, purpose=purpose)
+        order = shuffled(split.keys, seed, purpose=purpose)
         parts = [order[layers[order] == layer][:many] for layer, many in quotas.items()]
         second = numpy.concatenate(parts) if parts else numpy.empty(0, dtype=numpy.int64)
     inside = numpy.zeros(len(split), dtype=bool)

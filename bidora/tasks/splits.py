@@ -14,19 +14,35 @@ class Split:
     """Examples of one part of a task.
 
     Args:
-        inputs: n texts or sequences.
+        inputs: n texts or sequences; of pairs the first.
         targets: classification int64 (n,) indices into the labels; regression float64 (n,) in the data's unit;
             multilabel float32 (n, classes) of 0 and 1.
         ids: n names, unique within the task.
+        seconds: n second texts where each example is a pair; else empty.
     """
 
     inputs: tuple[str, ...]
     targets: numpy.ndarray
     ids: tuple[str, ...]
+    seconds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.inputs) == len(self.targets) == len(self.ids):
             raise ValueError(f"{len(self.inputs)} inputs, {len(self.targets)} targets and {len(self.ids)} ids")
+        if self.seconds and len(self.seconds) != len(self.inputs):
+            raise ValueError(f"{len(self.inputs)} inputs and {len(self.seconds)} second texts")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """One text per example by which it is told from others: its input, or both texts of a pair."""
+        return tuple(map("\0".join, zip(self.inputs, self.seconds))) if self.seconds else self.inputs
+
+    def shown(self, length: int) -> list[str]:
+        """The beginning of each example, for people: of a pair half the length of either text."""
+        if not self.seconds:
+            return [text[:length] for text in self.inputs]
+        half = (length - 3) // 2
+        return [f"{one[:half]} | {two[:half]}" for one, two in zip(self.inputs, self.seconds)]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -35,12 +51,13 @@ class Split:
         """The examples at some positions, in that order."""
         chosen = numpy.asarray(indices, dtype=numpy.int64)
         inputs = tuple(self.inputs[index] for index in chosen)
-        return Split(inputs, self.targets[chosen], tuple(self.ids[index] for index in chosen))
+        seconds = tuple(self.seconds[index] for index in chosen) if self.seconds else ()
+        return Split(inputs, self.targets[chosen], tuple(self.ids[index] for index in chosen), seconds)
 
     def digest(self) -> str:
-        """sha256 over ids, inputs and targets, as hex: equal exactly for equal examples in equal order."""
+        """sha256 over ids, texts and targets, as hex: equal exactly for equal examples in equal order."""
         total = hashlib.sha256()
-        for words in (self.ids, self.inputs):
+        for words in (self.ids, self.inputs, self.seconds):
             for word in words:
                 data = word.encode("utf-8", "surrogatepass")
                 total.update(len(data).to_bytes(8, "little") + data)
@@ -62,6 +79,7 @@ class TaskData:
         notes: remarks on the data that belong beside every result.
         groups: one name per training example; those of equal name resemble each other and are kept together when a
             selection split is cut. Empty where each stands for itself.
+        metrics: a benchmark's own scores, the primary one first; empty for those of the kind (`bidora.metrics`).
     """
 
     kind: str
@@ -70,6 +88,7 @@ class TaskData:
     test: Split
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ class Prepared:
         selection: kept aside to choose settings on; None where nothing was asked to be.
         test: never trained on, never chosen on.
         notes: remarks on the data and on how it was cut.
+        metrics: as in TaskData.
     """
 
     kind: str
@@ -95,3 +115,4 @@ class Prepared:
     selection: Split | None
     test: Split
     notes: tuple[str, ...]
+    metrics: tuple[str, ...] = ()

