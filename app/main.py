@@ -16,7 +16,7 @@ from app.page import VIEWS, begin, page_of  # noqa: E402
 from app.teaching.banner import lesson_banner  # noqa: E402
 
 page = st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()})
-begin(page.title, icon=str(HOME / "app" / "icon.svg"))
+begin(page.url_path, icon=str(HOME / "app" / "icon.svg"))
 readable_choices()
 lesson_banner(page.url_path)
 page.run()

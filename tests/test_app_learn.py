@@ -95,7 +95,7 @@ def test_the_matrix_survives_a_look_at_another_part(app):
 
 def test_a_row_of_zeros_is_explained(app):
     opened(app, "decompose", part=MATRIX, W="0,0,0,0;0,3,0,4;1,2,2,0")
-    assert "row 1 is zero" in app.error[0].value
+    assert "Row 1 is zero" in app.error[0].value
     assert "What to do" in app.error[0].value
 
 
