@@ -39,3 +39,9 @@ def test_no_view_imports_torch():
     """With the recordings that come with the lab, in a process of its own."""
     finished = subprocess.run([sys.executable, "-c", VISIT, *VIEWS], cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr[-2000:]
+
+
+def test_the_main_script_runs_outside_a_session():
+    """Processes that are spawned from the app's own run it once more, without any session."""
+    finished = subprocess.run([sys.executable, "app/main.py"], cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-2000:]

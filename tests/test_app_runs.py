@@ -493,3 +493,24 @@ def test_pages_do_not_touch_what_they_show(app, root):
         visit(app, run=run.id, tab=tab)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
     assert os.listdir(root) == [run.id]
+
+
+def test_the_error_of_a_missing_run_names_no_folder_of_the_machine(app, root):
+    visit(app, run="20260101-000000-aaaa")
+    assert "20260101-000000-aaaa" in app.error[0].value.replace("\\", "")
+    assert str(root.parent) not in app.error[0].value.replace("\\", "")
+
+
+def test_a_click_in_a_table_of_before_opens_nothing(monkeypatch):
+    """With "back" the browser sends the selection of the table that opened the run once more."""
+    import streamlit as st
+
+    from app.run_list import table
+
+    click = {"selection": {"rows": [], "cells": [(0, "name")]}}
+    state = {"runs-generation": 1, "runs-table-x-0": click, "runs-table-x-1": click}
+    monkeypatch.setattr(st, "session_state", state)
+    table._selected("runs-table-x-0", ["a"])
+    assert table.OPEN not in state
+    table._selected("runs-table-x-1", ["a"])
+    assert state[table.OPEN] == "a" and state["runs-generation"] == 2

@@ -44,5 +44,23 @@ def test_commands_in_our_sentences_stay_code_and_a_stray_tick_makes_none():
 def test_the_tab_s_picture_is_a_file_of_ours():
     """A Material or emoji name as page_icon is fetched from fonts.gstatic.com by every visitor's browser."""
     source = (APP / "main.py").read_text(encoding="utf-8")
-    assert "page_icon=str(" in source
+    assert "icon=str(HOME" in source and "page_icon=icon" in (APP / "page.py").read_text(encoding="utf-8")
     assert (APP / "icon.svg").is_file()
+
+
+def test_a_disk_that_takes_nothing_is_a_sentence_not_a_crash(app, tmp_path, monkeypatch):
+    from run_folders import write_run
+
+    run = write_run(tmp_path / "runs", state="stopped")
+    app.run()
+    app.switch_page("views/runs.py")
+    app.query_params["run"] = run.id
+    app.run()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bidora.runs.run.write_json", full)
+    app.button(key="resume").click().run()
+    assert not app.exception
+    assert any("No space left on device" in error.value for error in app.error)

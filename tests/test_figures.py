@@ -9,7 +9,7 @@ import pandas
 import pytest
 
 from bidora import figures
-from bidora.figures.appearance import wrapped
+from bidora.figures.appearance import log_axis, wrapped
 from bidora.statistics import fit_dynamics, proportion_interval
 
 METHODS = {"LoRA": "lora", "DoRA": "dora", "BiDoRA": "bidora"}
@@ -365,3 +365,19 @@ def test_figures_import_no_torch_and_plotly_only_when_drawing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ([0.2, 8], ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50"]),
+        (
+            [2e-6, 0.4, 0, float("nan")],
+            ["10<sup>−6</sup>", "10<sup>−5</sup>", "10<sup>−4</sup>", "0.001", "0.01", "0.1", "1"],
+        ),
+        ([0, float("inf")], None),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers(values, written):
+    axis = log_axis(values)
+    assert axis["type"] == "log" and axis.get("ticktext") == written
