@@ -83,7 +83,10 @@ def chrome():
 
 @pytest.fixture
 def visitor(chrome, lab):
-    """Makes visitors: a browser of their own each. Afterwards nothing may have left this machine, nothing complained."""
+    """Makes visitors: a browser of their own each. Afterwards nothing may have left this machine, nothing complained.
+
+    `visitor.forgive()` forgets complaints so far, such as those of pages whose server a test has killed.
+    """
     from lab_in_browser import PATIENCE, Watch
 
     contexts, watches = [], []
@@ -95,6 +98,7 @@ def visitor(chrome, lab):
         watches.append(Watch(context))
         return context.new_page()
 
+    another.forgive = lambda: [watch.complaints.clear() for watch in watches]
     yield another
     for context in contexts:
         context.close()

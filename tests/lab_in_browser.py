@@ -41,9 +41,6 @@ LOCAL = ("127.0.0.1", "localhost")
 _OF_STREAMLIT = ("/_stcore/health", "/_stcore/host-config")
 """At an address with a path, Streamlit's page asks for these below the path first, and gets 404."""
 
-_SERVER_IS_AWAY = re.compile("ERR_CONNECTION_|WebSocket connection to")
-"""What the browser says while a test has killed the server."""
-
 
 def chromium() -> str:
     """Where the browser is: $CHROMIUM, else Debian's; empty where there is none."""
@@ -151,7 +148,7 @@ class Watch:
 
     def _said(self, message: Any) -> None:
         place = str(message.location.get("url", ""))
-        if message.type == "error" and not place.endswith(_OF_STREAMLIT) and not _SERVER_IS_AWAY.search(message.text):
+        if message.type == "error" and not place.endswith(_OF_STREAMLIT):
             self.complaints.append(f"{message.text} ({place})")
 
     @property
