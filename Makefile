@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+MARKS ?= not browser and not notebook
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 APP_ARGS ?=
@@ -14,12 +15,13 @@ PINNED := $(PIP) install -qq -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help app notebooks test demo bench lint setup clean
+.PHONY: help app notebooks test test-browser test-notebooks demo bench lint setup clean
 
 help:
 	@echo "make app     the lab in the browser, at http://127.0.0.1:8501            (APP_ARGS='--server.port 9000')"
 	@echo "make notebooks  ten tutorials in JupyterLab"
 	@echo "make test    all tests, in $(TEST_WORKERS) processes            (PYTEST_ARGS='-m \"not slow\"' for a short round)"
+	@echo "make test-browser     the app end to end in Chromium;  make test-notebooks  every tutorial, unsolved and solved"
 	@echo "make demo    fetches real weights and data, trains LoRA, DoRA and BiDoRA on two tasks, prints tables"
 	@echo "make bench   speed and memory against PEFT and Betty    (BENCH_ARGS=...)"
 	@echo "make lint    ruff, formatting and types"
@@ -89,8 +91,14 @@ $(VENV)/.browser: $(VENV)/.base
 
 setup: $(VENV)/.base
 
-test: $(VENV)/.test $(VENV)/.browser
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+test: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) -m "$(MARKS)" $(PYTEST_ARGS)
+
+test-browser: $(VENV)/.test $(VENV)/.browser
+	$(PY) -m pytest -m browser $(PYTEST_ARGS)
+
+test-notebooks: $(VENV)/.test
+	$(PY) -m pytest -m notebook $(PYTEST_ARGS)
 
 app: $(VENV)/.app
 	@echo "opening the lab: http://127.0.0.1:8501 (Ctrl-C here closes it; runs go on)"

@@ -15,7 +15,7 @@ from tiny import write_table
 
 from bidora.runs import list_runs
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, needs_browser]
 
 
 # -- keyboard only --------------------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ def test_no_folder_of_a_machine_and_no_article_is_shown(source: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("solved", [False, True], ids=["as found", "solved"])
 @pytest.mark.parametrize("source", SOURCES, ids=NUMBERS)
 def test_it_runs_to_the_end(build, source: Path, solved: bool) -> None:
