@@ -93,9 +93,14 @@ def _widget(name: str, control: Any) -> Any:
 
 def _picture(figure: go.Figure, words: str) -> str | None:
     """The figure as SVG with a text alternative; None where no browser can draw it."""
-    try:
-        drawn = figure.to_image(format="svg", width=900).decode()
-    except Exception:  # kaleido or its browser is missing, or cannot start: the data themselves are shown then
+    drawn = ""
+    for _ in range(2):  # on a busy machine the browser may take too long to start once
+        try:
+            drawn = figure.to_image(format="svg", width=900).decode()
+            break
+        except Exception:  # kaleido or its browser is missing, or cannot start: the data themselves are shown then
+            continue
+    if not drawn:
         return None
     label = words.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

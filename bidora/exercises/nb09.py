@@ -181,8 +181,9 @@ check("09-choosing", choose_on)
             "“… higher than … in … of … seeds, difference … to … points; no direction is shown.”",
         ),
         solution="""
-pairs = paired_differences(runs)
-sentence = f"{pairs['verdict'].iloc[0]}. With {pairs['pairs'].iloc[0]} seeds no direction is shown."
+first = paired_differences(runs).iloc[0]
+low, high = 100 * min(first["differences"]), 100 * max(first["differences"])
+sentence = f"{first['verdict']}. Differences {low:.1f} to {high:.1f} points over {first['pairs']} seeds: no conclusion."
 
 check("09-sentence", runs, sentence)
 """,

@@ -22,7 +22,7 @@ ROWS = 240
 COLUMNS = ("name", "sequence", "binds", "affinity", "plate")
 DEFAULT_ARMS = ({"method": "lora"}, {"method": "dora"})
 BINDING = 0.28
-"""Made-up rule: a peptide binds where so large a part of it is K or R, but for one label in ten, which is drawn."""
+"""Made-up rule: a peptide binds where so large a part of it is K or R, but for one label in ten, for which a coin is thrown."""
 
 
 def own_table(data: str = "") -> Path:
@@ -49,7 +49,7 @@ def made_up_table(path: Path, *, rows: int = ROWS, seed: int = 0) -> Path:
         writer.writerow(COLUMNS)
         for row in range(rows):
             weights = often.copy()
-            weights[[letters.index("K"), letters.index("R")]] = draws.choice([1.0, 5.5])
+            weights[[letters.index("K"), letters.index("R")]] = draws.uniform(1, 6)
             sequence = "".join(draws.choice(letters, size=draws.integers(10, 20), p=weights / weights.sum()))
             charged = sum(map(sequence.count, "KR")) / len(sequence)
             binds = bool(charged >= BINDING) if draws.random() < 0.9 else bool(draws.random() < 0.5)

@@ -52,7 +52,7 @@ def peptides(variant: str = "") -> Peptides:
         variant: amp or amp-no-start; empty: amp.
     """
     try:
-        data = get_task("peptides").load(RunConfig(task="peptides", variant=variant))
+        data = get_task("peptides").load(RunConfig(task="peptides", variant=variant), None)
         made_up = False
     except LabError as error:
         if error.kind != "download":
@@ -228,7 +228,7 @@ def site_mean_table(draws: int = 20) -> pandas.DataFrame:
 
     from bidora.metrics import score
 
-    data = get_task("stability").load(RunConfig(task="stability"))
+    data = get_task("stability").load(RunConfig(task="stability"), None)
     sequences = [*data.train.inputs, *data.test.inputs]
     energies = np.concatenate([data.train.targets, data.test.targets])
     sites, _ = mutated_sites(sequences)
