@@ -101,8 +101,8 @@ higher = int(paired_differences(adapters, reference="DoRA").set_index("first").l
 reveal(
     "00",
     {3: "higher in 3 of 3 seeds", 0: "lower in 3 of 3 seeds"}.get(higher, "higher in some, lower in others"),
-    "Three seeds that agree would do so by chance in a quarter of cases. In the study of ten seeds that the README quotes, with another rank and\n"
-    "another learning rate of m, the interval of the difference contains zero. And one setting is one setting: notebook 07 compares with more care.",
+    "Three seeds that agree would do so by chance in a quarter of cases. In the study of ten seeds that the README quotes, with rank 8\n"
+    "instead of 4, the interval of the difference contains zero. And one setting is one setting: notebook 07 compares with more care.",
 )
 
 # %% [markdown]

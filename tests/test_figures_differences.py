@@ -73,7 +73,7 @@ def test_a_far_baseline_is_said_and_a_near_one_drawn():
     near = figures.scores(table_of_methods(), baseline=0.87)
     assert not far.layout.shapes and "not drawn, far away: the constant answer, 10 %" in far.layout.meta["convention"]
     assert near.layout.shapes[0].x0 == pytest.approx(87)
-    assert figures.scores(table_of_methods(), metric="rmse").layout.meta["alt"].endswith("No rmse was recorded.")
+    assert figures.scores(table_of_methods(), metric="rmse").layout.meta["alt"].endswith("No RMSE was recorded.")
 
 
 def test_the_gap_is_training_minus_test_and_methods_keep_their_order():

@@ -122,11 +122,18 @@ def test_what_can_be_no_name(name):
     assert caught.value.kind == "model" and caught.value.hint
 
 
+def test_the_hub_id_of_packaged_weights_means_these():
+    """The bytes are the same; so an adapter that names the id can be analysed without a hub."""
+    assert get_model("sentence-transformers/all-MiniLM-L6-v2") is get_model("minilm")
+    assert get_model("minilm").public_name == "sentence-transformers/all-MiniLM-L6-v2"
+    assert get_model("esm2").public_name == "esm2"
+
+
 @pytest.mark.parametrize(
     ("name", "family"),
     [
         ("roberta-base", "text"),
-        ("sentence-transformers/all-MiniLM-L6-v2", "text"),
+        ("sentence-transformers/all-mpnet-base-v2", "text"),
         ("facebook/esm2_t6_8M_UR50D", "protein"),
         ("Rostlab/prot_bert", "protein"),
     ],
