@@ -16,16 +16,57 @@ FLOORS = {
     4: "cli __main__",
     3: "train exercises",
     2: "report page final_weights trainer recorder figures evaluation phases result",
-    1: "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models tasks metrics weights analysis launch queueing grid presets benchmark_scores drafts preview preflight estimate own_data working lessons glossary encoding recordings",
-    0: "sandbox config runs errors wording machine weight_files uploads decomposition statistics hypergradient orthogonality cost order provenance",
+    1: (
+        "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models "
+        "tasks metrics weights analysis launch queueing grid presets benchmark_scores drafts preview "
+        "preflight estimate own_data working lessons glossary encoding recordings"
+    ),
+    0: (
+        "sandbox config runs errors wording machine weight_files uploads decomposition statistics "
+        "hypergradient orthogonality cost order provenance"
+    ),
 }
 """Floor → the modules on it (first name below bidora). A new module needs a floor."""
 
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
 NO_TORCH = (
-    *("queueing", "grid", "presets", "drafts", "preview", "preflight", "estimate", "own_data", "wording", "benchmark_scores"),
-    *("report", "page", "verdict", "remedies", "config", "runs", "errors", "machine", "fetching", "weight_files", "uploads", "sources", "inspection", "statistics", "launch", "recordings", "working", "analysis", "figures", "cli", "tasks", "metrics"),
+    *(
+        "queueing",
+        "grid",
+        "presets",
+        "drafts",
+        "preview",
+        "preflight",
+        "estimate",
+        "own_data",
+        "wording",
+        "benchmark_scores",
+    ),
+    *(
+        "report",
+        "page",
+        "verdict",
+        "remedies",
+        "config",
+        "runs",
+        "errors",
+        "machine",
+        "fetching",
+        "weight_files",
+        "uploads",
+        "sources",
+        "inspection",
+        "statistics",
+        "launch",
+        "recordings",
+        "working",
+        "analysis",
+        "figures",
+        "cli",
+        "tasks",
+        "metrics",
+    ),
     "models",
     *("lessons", "glossary", "sandbox"),
 )
