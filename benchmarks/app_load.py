@@ -4,7 +4,7 @@ It prints numbers with the machine's load beside them, and asserts nothing. Visi
 drawing anything (`benchmarks.visitors`); where Chromium is, some real pages are measured at the same time, and the first
 view of a cold server.
 
-    python -m benchmarks.app_load                          30 visitors, 3 jobs, 60 s; writes benchmarks/results/app_load.json
+    python -m benchmarks.app_load                          30 visitors, 3 jobs, 90 s; writes benchmarks/results/app_load.json
     python -m benchmarks.app_load --visitors 5 --jobs 0    … less; writes nothing unless --output is given
 """
 
@@ -60,12 +60,12 @@ def cold(runs: Path, rounds: int) -> Part:
             loads.append(os.getloadavg()[0])
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(BROWSER))
             began = time.perf_counter()
-            with server(runs) as address:
+            with server(runs) as lab:
                 seconds["server answers"].append(time.perf_counter() - began)
                 for name in list(seconds)[1:]:
                     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
                     began = time.perf_counter()
-                    page.goto(f"http://{address}/")
+                    page.goto(f"http://{lab.address}/")
                     page.locator("[data-testid=stPlotlyChart] .main-svg").first.wait_for(timeout=120_000)
                     seconds[name].append(time.perf_counter() - began)
             browser.close()
@@ -82,7 +82,7 @@ def cold(runs: Path, rounds: int) -> Part:
         "the first view of a cold server, in Chromium",
         COLD,
         rows,
-        notes=[f"load average before each round: {_words(loads)}"],
+        notes=[f"load average before each round: {_words(loads)}{_priority()}"],
     )
 
 
@@ -111,7 +111,7 @@ def pages(address: str, until: float) -> list[Switch]:
 def crowd(runs: Path, options: argparse.Namespace) -> list[Part]:
     """Visitors without a browser, and one with, while jobs run."""
     recorded = [run.id for run in recordings()][:6]
-    with server(runs) as address, jobs(options.jobs, runs) as made:
+    with server(runs) as lab, jobs(options.jobs, runs) as made:
         watched = (("runs", f"run={made[0].id}"),) if made else ()
         stations = (
             ("", ""),
@@ -125,20 +125,23 @@ def crowd(runs: Path, options: argparse.Namespace) -> list[Part]:
             ("glossary", ""),
         )
         before, until = os.getloadavg()[0], time.monotonic() + options.seconds
+        spent = lab.cpu_seconds()
         with ThreadPoolExecutor(1) as beside:
-            browsing = beside.submit(pages, address, until) if chromium() else None
+            browsing = beside.submit(pages, lab.address, until) if chromium() else None
             visitors = asyncio.run(
-                visit(address, stations, count=options.visitors, seconds=options.seconds, pause=options.pause)
+                visit(lab.address, stations, count=options.visitors, seconds=options.seconds, pause=options.pause)
             )
             drawn = browsing.result() if browsing else []
-        after = os.getloadavg()[0]
+        after, spent = os.getloadavg()[0], lab.cpu_seconds() - spent
         steps = [run.status.get("step") for run in made]
     switches = [each for visitor in visitors for each in visitor.switches]
     notes = [
         f"{options.visitors} visitors with {options.pause:g} s between pages for {options.seconds:g} s, {len(made)} jobs",
-        f"load average before: {before:.1f}, at the end: {after:.1f}, on {os.cpu_count()} cores",
+        f"load average before: {before:.1f}, at the end: {after:.1f}, on {os.cpu_count()} cores{_priority()}",
         f"{sum(each.refreshes for each in visitors)} refreshes by watched pages, {sum(each.failures for each in visitors)} exceptions",
     ]
+    answered = len(switches) + len(drawn) + sum(each.refreshes for each in visitors)
+    notes.append(f"the server spent {1e3 * spent / max(1, answered):.0f} ms of CPU time on each page or refresh")
     if made:
         notes.append(f"the jobs were at steps {', '.join(map(str, steps))} at the end")
     parts = [
@@ -180,6 +183,12 @@ def _rows(switches: list[Switch]) -> list[dict[str, Any]]:
     return rows
 
 
+def _priority() -> str:
+    """Said where the benchmark was started with `nice`: server and visitors then go before, or after, all others."""
+    found = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
+    return f"; server and visitors at nice {found}" if found else ""
+
+
 def _words(values: list[float]) -> str:
     return ", ".join(f"{each:.1f}" for each in values)
 
@@ -189,8 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app_load", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=3, help="trainings that run meanwhile")
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--pause", type=float, default=5, help="seconds that a visitor looks at a page")
+    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--pause", type=float, default=15, help="seconds that a visitor looks at a page")
     parser.add_argument("--rounds", type=int, default=3, help="starts of a cold server; 0: none")
     parser.add_argument("--output", type=Path, help="where to write")
     options = parser.parse_args(arguments)

@@ -52,6 +52,8 @@ def cell(key: str, row: dict[str, Any]) -> str:
         return "–"
     if isinstance(value, str):
         return value
+    if key == "count":
+        return str(value)
     if key in PERCENT:
         return f"{value:.2%}"
     if key in BYTES:

@@ -16,6 +16,7 @@ import stand_in
 from bidora.cli import main
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.queueing import enqueue
 from bidora.runs import ACTIVE, Run
 
 launch = importlib.import_module("bidora.launch")  # `bidora.launch` is the function that it is named after
@@ -61,6 +62,24 @@ def test_a_launched_run_is_at_work_at_once_and_finishes_by_itself(root):
     assert over(run) == "finished"
     assert run.status["exit_code"] == 0
     assert [record["step"] for record in run.records()] == [1, 2, 3, 4, 5]
+
+
+@POSIX
+def test_a_worker_steps_back_behind_the_app_and_no_further_when_it_starts_another(root):
+    first = launch.launch(RunConfig(steps=500), root)
+    at_step(first, 1)
+    pid = first.status["pid"]
+    niceness = importlib.import_module("bidora.cli.running").NICENESS
+    assert psutil.Process(pid).nice() == niceness
+    if os.path.exists(f"/proc/{pid}/autogroup"):
+        with open(f"/proc/{pid}/autogroup", encoding="ascii") as autogroup:
+            assert autogroup.read().split()[-1] == str(niceness)
+    second = enqueue([RunConfig(steps=500)], root)[0]
+    launch.stop(first)
+    at_step(second, 1)
+    assert psutil.Process(second.status["pid"]).nice() == niceness
+    launch.stop(second)
+    over(second)
 
 
 @POSIX

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app.charts import plain, show
@@ -13,6 +15,10 @@ from bidora.analysis.motion import magnitude_motion
 from bidora.config import is_bilevel
 from bidora.runs import ACTIVE, Run
 from bidora.verdict import Verdict, magnitude_verdict
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
 
 _COLUMNS = ["phase", "step", "global_step", "examples_seen", "seconds", "gradient_evaluations", "quantity", "value"]
 _BADGES = {
@@ -77,11 +83,19 @@ def _charts(run: Run, table: object) -> None:
     for key, (quantities, more) in charts.items():
         words = "".join(f", {name}={value!r}" for name, value in more.items())
         show(
-            figures.learning_curves(table, quantities=quantities, template=theme(), **more),
+            _figure(table, quantities, theme(), tuple(more.items())),
             key=f"live-{key}",
             table=table[table["quantity"].isin(quantities)][_COLUMNS],
             code=code.draw(f"figures.learning_curves(analysis.curves(runs), quantities={quantities!r}{words})"),
         )
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _figure(
+    table: pandas.DataFrame, quantities: tuple[str, ...], template: str, options: tuple[tuple[str, object], ...]
+) -> go.Figure:
+    """A chart, drawn once for all who watch the run: drawing is most of what a refresh costs."""
+    return figures.learning_curves(table, quantities=quantities, template=template, **dict(options))
 
 
 def _alive(runs: list[Run]) -> Verdict:
