@@ -47,7 +47,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_table(tmp_path_factory.mktemp("data") / "table.csv")
 
 
-@pytest.fixture()
+@pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The lab on an empty folder of runs ($BIDORA_RUNS) and without recordings; `app.switch_page("views/runs.py").run()`."""
     pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
