@@ -52,7 +52,7 @@ def open_run(page, run):
 @pytest.mark.real
 @needs_weights
 def test_a_run_from_the_form_to_plain_peft(lab, visitor, tmp_path):
-    """Two seeds of BiDoRA: the first through reload and restart to its adapter, the second stopped, resumed, deleted."""
+    """Two seeds of BiDoRA: the first through reload and restart to its adapter, the second stopped, resumed, ended, deleted."""
     page = visitor()
     first, second = started_from_the_form(page, lab)
     goes_on_without_page_and_server(page, lab, first)
@@ -113,7 +113,12 @@ def stopped_and_resumed(page, run, *, after):
     assert 0 < step < 2 * STEPS, "it was over before it was stopped; give it more steps"
     appears(page.get_by_text(f"Stopped at step {step} of {2 * STEPS}; everything is saved."))
     page.get_by_role("button", name="Resume").click()
-    appears(state_of(page, "finished"), seconds=TRAINING)
+    until(lambda: run.state == "running" and (run.status.get("step") or 0) > step, seconds=TRAINING)
+    went = [each["step"] for each in run.records() if "loss" in each and each["phase"] == "search"]
+    assert went == list(range(1, len(went) + 1)), "from where it was: no step twice, none left out"
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="End it now").click()
+    appears(state_of(page, "stopped"))
 
 
 def beside_a_recording(page, run):
@@ -171,4 +176,4 @@ def deleted_and_brought_back(page, lab, run):
     expect(page.get_by_text("1 run moved to the trash.")).to_have_count(0)
     assert run.id in {each.id for each in list_runs(lab.runs)}
     open_run(page, run)
-    appears(state_of(page, "finished"), seconds=TRAINING)
+    appears(state_of(page, "stopped"))

@@ -58,7 +58,7 @@ def _course(run: Run, state: str) -> None:
 
 
 def _cancel(run: Run) -> None:
-    with st.popover("Cancel", icon=":material/cancel:", help="Ends the process at once"):
+    with st.popover("Cancel", icon=":material/cancel:", help="Ends the process at once", key="cancel-box"):
         st.markdown("The process ends at once; what came after the last checkpoint is lost. The run stays in the list.")
         if st.button("End it now", key="cancel", type="primary"):
             stop(run)
@@ -95,7 +95,7 @@ def _downloads(run: Run, state: str) -> None:
 
 def export_button(run: Run) -> None:
     """Offer a run as .zip."""
-    with st.popover("Export", icon=":material/archive:", help="The run as .zip, without checkpoints"):
+    with st.popover("Export", icon=":material/archive:", help="The run as .zip, without checkpoints", key="export-box"):
         inputs = st.checkbox(
             "Include the beginnings of the test inputs",
             value=False,
