@@ -17,8 +17,6 @@ from app.teaching.banner import lesson_banner  # noqa: E402
 
 ICON = str(HOME / "app" / "icon.svg")
 st.set_page_config(page_icon=ICON)  # before the menu: else each page's Material icon is fetched from a font server
-ICON = str(HOME / "app" / "icon.svg")
-st.set_page_config(page_icon=ICON)  # before the menu: the icon of a menu entry would be fetched from a font server
 page = st.navigation({section: [page_of(view) for view in views] for section, views in VIEWS.items()})
 begin(page.url_path, icon=ICON)
 readable_choices()

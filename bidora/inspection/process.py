@@ -55,7 +55,7 @@ class Inspection:
         self.result: Result | None = None
         self.error: LabError | None = None
         self._steps, self._last, self._began = 0, "waiting for another analysis to end", 0.0
-        self._cancelled = threading.Event()
+        self._cancelled, self._late = threading.Event(), threading.Event()
         self._over = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         with _LOCK:
@@ -128,10 +128,9 @@ class Inspection:
             self._process = process
             if self._cancelled.is_set():
                 self._end_process()
-            timer = threading.Timer(self.time_limit, self._end_process)
+            timer = threading.Timer(self.time_limit, self._end_late)
             timer.daemon = True
             timer.start()
-            began = time.monotonic()
             try:
                 last = self._follow(process)
             finally:
@@ -140,7 +139,7 @@ class Inspection:
                 process.wait()
             if self._cancelled.is_set():
                 raise LabError("the analysis was cancelled", kind="run")
-            if time.monotonic() - began >= self.time_limit:
+            if self._late.is_set():
                 raise LabError(
                     f"the analysis took longer than {self.time_limit:.0f} s and was ended",
                     hint="use the command line, which has no limit",
@@ -194,6 +193,10 @@ class Inspection:
         for side in (self.after, self.before):
             text = text.replace(side.argument, side.title) if os.sep in side.argument else text
         return shown(text, longest=600)
+
+    def _end_late(self) -> None:
+        self._late.set()
+        self._end_process()
 
     def _end_process(self) -> None:
         process = self._process
