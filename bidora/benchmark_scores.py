@@ -29,10 +29,9 @@ def check_requested(kind: str, names: Sequence[str], *, classes: int) -> None:
         LabError: names it.
     """
     for name in names:
-        if name not in ON_REQUEST[kind]:
-            raise LabError(
-                f"there is no score {name!r} for {kind}", hint=f"on request: {', '.join(ON_REQUEST[kind]) or 'none'}"
-            )
+        allowed = ON_REQUEST.get(kind, ())
+        if name not in allowed:
+            raise LabError(f"there is no score {name!r} for {kind}", hint=f"on request: {', '.join(allowed) or 'none'}")
         if name == "f1" and classes != 2:
             raise LabError(f"f1 is defined for 2 classes, not for {classes}", hint="use macro_f1")
 

@@ -32,9 +32,9 @@ class Classifier(nn.Module):
     """A pretrained encoder with a head.
 
     Args:
-        backbone: with pooling "first" a model whose output has `logits`; with "mean" one with `last_hidden_state`.
-        head: the linear head of "mean"; None for "first", whose head is part of the backbone.
-        pooling: "first" or "mean".
+        backbone: with pooling "mean" a model whose output has `last_hidden_state`; else one whose output has `logits`.
+        head: the linear head of "mean"; else None, as the head is part of the backbone.
+        pooling: "first" or "mean" for one answer per input; another word where there is one per token.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Linear | None, *, pooling: str) -> None:
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         self.pooling = pooling
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
-        """Logits (batch, outputs) of token ids (batch, tokens)."""
+        """Logits (batch, outputs), or (batch, tokens, outputs), of token ids (batch, tokens)."""
         inputs.pop("labels", None)
         if getattr(self.backbone.config, "type_vocab_size", 0) < 2:  # the model knows no first and second text
             inputs.pop("token_type_ids", None)
@@ -63,7 +63,8 @@ class Classifier(nn.Module):
         """Names of the parameters that turn features into logits: new, so always trained."""
         if self.head is not None:
             return ["head.weight", "head.bias"]
-        return [name for name, _ in self.named_parameters() if _is_head_name(name)]
+        new = tuple(f"backbone.{name}." for name in head_modules(self.backbone))
+        return [name for name, _ in self.named_parameters() if name.startswith(new)]
 
 
 def loss_of(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
@@ -96,7 +97,30 @@ def build_classifier(folder: str, config: RunConfig, *, outputs: int, attention:
     Raises:
         LabError: the folder holds no model that transformers can load.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    settings = read_settings(folder, config)
+    pooling = pooling_of(config, settings.model_type, settings.architectures or [])
+    settings.num_labels = outputs
+    settings.problem_type = None
+    if pooling == "first":
+        backbone = read_weights(AutoModelForSequenceClassification, folder, settings, attention=attention)
+        return Classifier(backbone, None, pooling=pooling)
+    plain = {"add_pooling_layer": False} if settings.model_type in WITH_POOLER else {}
+    backbone = read_weights(AutoModel, folder, settings, attention=attention, **plain)
+    head = nn.Linear(settings.hidden_size, outputs)
+    nn.init.normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    return Classifier(backbone, head, pooling=pooling)
+
+
+def read_settings(folder: str, config: RunConfig) -> Any:
+    """transformers' configuration of a pretrained model, with the dropout that the run's settings ask for.
+
+    Raises:
+        LabError: the folder holds none that transformers can read.
+    """
+    from transformers import AutoConfig
 
     try:
         settings = AutoConfig.from_pretrained(folder)
@@ -106,33 +130,38 @@ def build_classifier(folder: str, config: RunConfig, *, outputs: int, attention:
             hint="name a packaged model, a local folder with config.json and model.safetensors, or a hub id (needs internet)",
             kind="model",
         ) from error
-    pooling = pooling_of(config, settings.model_type, settings.architectures or [])
+    if getattr(settings, "pad_token_id", 0) is None:  # Llama's kin: the collator pads with 0 where a tokenizer has no padding
+        settings.pad_token_id = 0
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout"):
         if isinstance(getattr(settings, name, None), float):
             setattr(settings, name, config.backbone_dropout)
-    settings.num_labels = outputs
-    settings.problem_type = None
-    loader = AutoModel if pooling == "mean" else AutoModelForSequenceClassification
-    options: dict[str, Any] = {"attn_implementation": attention} if attention else {}
-    if pooling == "mean" and settings.model_type in WITH_POOLER:
-        options["add_pooling_layer"] = False
+    return settings
+
+
+def read_weights(loader: Any, folder: str, settings: Any, *, attention: str | None, **options: Any) -> nn.Module:
+    """A pretrained model in float32; layers that the files do not hold are drawn from the global RNG.
+
+    Args:
+        loader: one of transformers' Auto classes.
+        folder: local folder or hub id.
+        settings: as `read_settings` gives them.
+        attention: as for `build_classifier`.
+        options: passed on to the loader.
+
+    Raises:
+        LabError: the weights cannot be read.
+    """
+    if attention:
+        options["attn_implementation"] = attention
     try:
         with quiet_transformers():
-            backbone = loader.from_pretrained(
-                folder, config=settings, use_safetensors=True, dtype=torch.float32, **options
-            )
+            return loader.from_pretrained(folder, config=settings, use_safetensors=True, dtype=torch.float32, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise LabError(
             f"the weights of model {folder!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="only safetensors files are read; save the model with save_pretrained(safe_serialization=True)",
             kind="model",
         ) from error
-    if pooling == "first":
-        return Classifier(backbone, None, pooling=pooling)
-    head = nn.Linear(settings.hidden_size, outputs)
-    nn.init.normal_(head.weight, std=0.02)
-    nn.init.zeros_(head.bias)
-    return Classifier(backbone, head, pooling=pooling)
 
 
 @contextmanager
@@ -162,6 +191,23 @@ def save_head(model: Classifier, folder: Path) -> None:
         save_file(tensors, folder / HEAD_FILE, metadata={"pooling": "mean"})
 
 
-def _is_head_name(name: str) -> bool:
-    parts = name.split(".")
-    return "classifier" in parts or "score" in parts
+def head_modules(model: nn.Module) -> list[str]:
+    """Names of the modules with which transformers' own classifiers turn features into logits.
+
+    They are new, so they are trained and saved whatever the method: classifier or score, and in DeBERTa and DistilBERT the
+    layer before it, too, which no pretrained file holds.
+    """
+    encoder = getattr(model, "base_model_prefix", "")
+    if type(model).__name__.endswith("Classification") and hasattr(model, encoder):
+        return [name for name, child in model.named_children() if name != encoder and list(child.parameters())]
+    return [name for name, _ in model.named_children() if name in ("classifier", "score")]
+
+
+def task_type_of(model: nn.Module) -> str:
+    """PEFT's word for what a model is made for, by which its adapters are loaded."""
+    name = type(model).__name__
+    if name.endswith("ForTokenClassification"):
+        return "TOKEN_CLS"
+    if name.endswith(("ForCausalLM", "LMHeadModel")):
+        return "CAUSAL_LM"
+    return "SEQ_CLS" if head_modules(model) else "FEATURE_EXTRACTION"

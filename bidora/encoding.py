@@ -11,6 +11,9 @@ from torch import Tensor
 
 from bidora.tasks.splits import Split
 
+IGNORED = -100
+"""Label of a token that the loss passes over (torch's and transformers' number for it)."""
+
 
 @dataclass(frozen=True)
 class TargetScale:
@@ -33,43 +36,57 @@ class TargetScale:
         return outputs * self.deviation + self.mean
 
 
-class EncodedSplit(torch.utils.data.Dataset[dict[str, Any]]):
-    """A split as token ids.
+class Encoded(torch.utils.data.Dataset[dict[str, Any]]):
+    """A split as token ids, whatever its targets are.
+
+    Args:
+        split: inputs and targets.
+        ids: token ids of each input.
+        cut: how many inputs were longer than the model may read.
+
+    Attributes:
+        lengths: tokens of each example.
+    """
+
+    def __init__(self, split: Split, ids: list[list[int]], *, cut: int) -> None:
+        self.split, self.ids, self.cut = split, ids, cut
+        self.lengths = [len(each) for each in ids]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def by_length(self) -> np.ndarray:
+        """Indices from the longest to the shortest: batches of similar length need little padding."""
+        return np.argsort(-np.asarray(self.lengths), kind="stable")
+
+
+class EncodedSplit(Encoded):
+    """A split with one target per input.
 
     Args:
         split: inputs and targets.
         tokenizer: transformers' tokenizer.
         max_length: longer inputs are cut; of a pair the longer text, token by token (longest first).
         scale: of a regression's targets, else None.
-
-    Attributes:
-        lengths: tokens of each example.
-        cut: how many inputs were longer than max_length.
     """
 
     def __init__(self, split: Split, tokenizer: Any, *, max_length: int, scale: TargetScale | None) -> None:
-        self.split = split
         texts = (list(split.inputs), list(split.seconds)) if split.seconds else (list(split.inputs),)
         encoded = tokenizer(*texts, truncation=True, max_length=max_length)  # longest first
-        self.ids: list[list[int]] = encoded["input_ids"]
+        ids: list[list[int]] = encoded["input_ids"]
+        super().__init__(split, ids, cut=sum(len(each) >= max_length for each in ids))
         # which of the two texts a token belongs to, for models that are told (BERT); RoBERTa's tokenizer gives none
         self.segments: list[list[int]] | None = encoded.get("token_type_ids") if split.seconds else None
-        self.lengths = [len(ids) for ids in self.ids]
-        self.cut = sum(length >= max_length for length in self.lengths)
         targets = split.targets if scale is None else scale.standardise(split.targets)
         self.labels: Tensor = torch.as_tensor(targets if targets.dtype == np.int64 else targets.astype(np.float32))
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = self.ids[index]
         item = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
         return item if self.segments is None else {**item, "token_type_ids": self.segments[index]}
-
-    def by_length(self) -> np.ndarray:
-        """Indices from the longest to the shortest: batches of similar length need little padding."""
-        return np.argsort(-np.asarray(self.lengths), kind="stable")
 
 
 class PaddingCollator:
@@ -96,5 +113,20 @@ class PaddingCollator:
             mask[row, :length] = 1
             if segments is not None:
                 segments[row, :length] = torch.as_tensor(item["token_type_ids"])
-        batch = {"input_ids": ids, "attention_mask": mask, "labels": torch.stack([item["labels"] for item in items])}
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": self.labels(items, width)}
         return batch if segments is None else {**batch, "token_type_ids": segments}
+
+    def labels(self, items: list[dict[str, Any]], width: int) -> Tensor:
+        """The targets of a batch that is `width` tokens wide."""
+        return torch.stack([item["labels"] for item in items])
+
+
+class TokenLabelCollator(PaddingCollator):
+    """The same for targets that stand at tokens: labels are (batch, tokens), filled up with `IGNORED`."""
+
+    def labels(self, items: list[dict[str, Any]], width: int) -> Tensor:
+        """Labels (batch, width)."""
+        labels = torch.full((len(items), width), IGNORED, dtype=torch.long)
+        for row, item in enumerate(items):
+            labels[row, : len(item["labels"])] = torch.as_tensor(item["labels"])
+        return labels

@@ -19,7 +19,7 @@ FLOORS = {
     1: (
         "verdict remedies fetching sources inspection adapter classifier dora_layer shortcuts models "
         "tasks metrics weights analysis launch queueing grid presets benchmark_scores drafts preview "
-        "preflight estimate own_data working lessons glossary encoding recordings"
+        "preflight estimate own_data working lessons glossary encoding kinds recordings"
     ),
     0: (
         "sandbox config runs errors wording machine weight_files uploads decomposition statistics "

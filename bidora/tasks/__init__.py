@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 
-from bidora.config import RunConfig
+from bidora.config import RunConfig, is_bilevel
 from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.models.packages import Progress, fetch_members, is_complete, package_folder
 from bidora.tasks.bbp import BBP
 from bidora.tasks.cuts import cut, draw, two_levels
+from bidora.tasks.generation import E2E
 from bidora.tasks.glue import GLUE
 from bidora.tasks.mic import MIC
 from bidora.tasks.peptides import PEPTIDES
@@ -17,13 +18,14 @@ from bidora.tasks.reuters import REUTERS
 from bidora.tasks.splits import Prepared, Split, TaskData
 from bidora.tasks.stability import STABILITY
 from bidora.tasks.table import CSV
+from bidora.tasks.tagging import TAGGING
 from bidora.tasks.task import Task
 from bidora.tasks.thermostability import THERMOSTABILITY
 
 __all__ = ["TASKS", "Prepared", "Split", "Task", "TaskData", "fetch_task", "get_task", "prepare", "task_is_fetched"]
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (REUTERS, PEPTIDES, STABILITY, *GLUE, BBP, MIC, THERMOSTABILITY, CSV)
+    task.name: task for task in (REUTERS, PEPTIDES, STABILITY, *GLUE, *TAGGING, E2E, BBP, MIC, THERMOSTABILITY, CSV)
 }
 """Every task by name."""
 
@@ -90,12 +92,14 @@ def prepare(config: RunConfig, progress: Progress | None = None) -> Prepared:
     train = train.take(chosen)
     notes += _shortage(config, data, short)
     lower, upper = train, None
-    if config.method == "bidora":
+    if is_bilevel(config):
         if config.upper_data == "same":
             upper = train
         else:
+            # several references of one input would give the upper level away
+            groups = train.inputs if data.kind == "generation" else ()
             lower, upper, remarks = two_levels(
-                train, data.kind, config.upper_fraction, seed=config.seed, labels=data.labels
+                train, data.kind, config.upper_fraction, seed=config.seed, labels=data.labels, groups=groups
             )
             notes += remarks
     return Prepared(data.kind, data.labels, train, lower, upper, selection, data.test, tuple(notes), data.metrics)
@@ -159,7 +163,7 @@ def _too_long(task: Task, config: RunConfig, data: TaskData) -> list[str]:
 def _shortage(config: RunConfig, data: TaskData, short: dict[int, int]) -> list[str]:
     if not short:
         return []
-    if data.kind == "regression":
+    if -1 in short:  # drawn in all, not by class
         return [
             f"examples_per_class={config.examples_per_class}: there are {short[-1]} training examples, all are used"
         ]

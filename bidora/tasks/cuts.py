@@ -34,13 +34,21 @@ def shuffled(keys: Sequence[str], seed: int | str, *, purpose: str) -> numpy.nda
 
 
 def strata(kind: str, targets: numpy.ndarray, *, bins: int = BINS) -> numpy.ndarray:
-    """The stratum of each example, (n,) int64: its class, its rarest label, or the quantile bin of its number."""
+    """The stratum of each example, (n,) int64: its class, its rarest label, or the quantile bin of its number.
+
+    Tagging: its rarest tag that is not the most frequent one ("O"). Other kinds have one stratum.
+    """
     if kind == "classification":
         return targets.astype(numpy.int64)
     if kind == "multilabel":
         rarity = numpy.where(targets > 0, targets.sum(axis=0)[None, :], numpy.inf)
         rarest = rarity.argmin(axis=1)
         return numpy.where((targets > 0).any(axis=1), rarest, targets.shape[1]).astype(numpy.int64)
+    if kind == "tagging":
+        counts = numpy.bincount(numpy.concatenate([*targets, numpy.empty(0, dtype=numpy.int64)]))
+        return numpy.array([min(each, key=lambda tag: (counts[tag], tag), default=-1) for each in targets], numpy.int64)
+    if kind != "regression":
+        return numpy.zeros(len(targets), dtype=numpy.int64)
     count = max(1, min(bins, len(targets)))
     ranks = numpy.empty(len(targets), dtype=numpy.int64)
     ranks[numpy.argsort(targets, kind="stable")] = numpy.arange(len(targets))
@@ -48,7 +56,7 @@ def strata(kind: str, targets: numpy.ndarray, *, bins: int = BINS) -> numpy.ndar
 
 
 def draw(split: Split, kind: str, count: int, *, seed: int) -> tuple[numpy.ndarray, dict[int, int]]:
-    """Draw training examples: `count` per class, `count` per label, or for numbers `count` in all.
+    """Draw training examples: `count` per class, `count` per label, or `count` in all where there are neither.
 
     Returns:
         positions in ascending order; and for each class that holds fewer than wanted, how many it holds.
@@ -56,7 +64,7 @@ def draw(split: Split, kind: str, count: int, *, seed: int) -> tuple[numpy.ndarr
     order = shuffled(split.keys, seed, purpose="draw")
     if count == 0:
         return numpy.arange(len(split)), {}
-    if kind == "regression":
+    if kind not in ("classification", "multilabel"):
         chosen = _spread(strata(kind, split.targets), order, min(count, len(split)))
         return chosen, {} if len(split) >= count else {-1: len(split)}
     if kind == "classification":
@@ -117,9 +125,9 @@ def cut(
 
 
 def two_levels(
-    split: Split, kind: str, fraction: float, *, seed: int, labels: Sequence[str]
+    split: Split, kind: str, fraction: float, *, seed: int, labels: Sequence[str], groups: Sequence[str] = ()
 ) -> tuple[Split, Split, tuple[str, ...]]:
-    """Cut training data into lower and upper split.
+    """Cut training data into lower and upper split; groups, where given, are not torn apart.
 
     Returns:
         lower, upper, and remarks on classes that are in one of them only.
@@ -128,7 +136,7 @@ def two_levels(
         LabError: the fraction leaves a class that matters without an example in one of the two; names the smallest (or
             largest) fraction that works.
     """
-    first, second = cut(split, kind, fraction, seed=seed, purpose="upper")
+    first, second = cut(split, kind, fraction, seed=seed, purpose="upper", groups=groups)
     lower, upper = split.take(first), split.take(second)
     if kind == "classification":
         remarks = _check_classes(split, lower, upper, fraction, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,21 +17,25 @@ class Split:
     Args:
         inputs: n texts or sequences; of pairs the first.
         targets: classification int64 (n,) indices into the labels; regression float64 (n,) in the data's unit;
-            multilabel float32 (n, classes) of 0 and 1.
+            multilabel float32 (n, classes) of 0 and 1; other kinds objects (n,): tagging an int64 array (words,) each.
         ids: n names, unique within the task.
         seconds: n second texts where each example is a pair; else empty.
+        words: the n inputs as words, where targets stand at words; else empty.
     """
 
     inputs: tuple[str, ...]
     targets: numpy.ndarray
     ids: tuple[str, ...]
     seconds: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.inputs) == len(self.targets) == len(self.ids):
             raise ValueError(f"{len(self.inputs)} inputs, {len(self.targets)} targets and {len(self.ids)} ids")
         if self.seconds and len(self.seconds) != len(self.inputs):
             raise ValueError(f"{len(self.inputs)} inputs and {len(self.seconds)} second texts")
+        if self.words and [len(each) for each in self.words] != [len(each) for each in self.targets]:
+            raise ValueError("each word needs a target, and each target a word")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -52,15 +57,21 @@ class Split:
         chosen = numpy.asarray(indices, dtype=numpy.int64)
         inputs = tuple(self.inputs[index] for index in chosen)
         seconds = tuple(self.seconds[index] for index in chosen) if self.seconds else ()
-        return Split(inputs, self.targets[chosen], tuple(self.ids[index] for index in chosen), seconds)
+        words = tuple(self.words[index] for index in chosen) if self.words else ()
+        return Split(inputs, self.targets[chosen], tuple(self.ids[index] for index in chosen), seconds, words)
 
     def digest(self) -> str:
         """sha256 over ids, texts and targets, as hex: equal exactly for equal examples in equal order."""
         total = hashlib.sha256()
-        for words in (self.ids, self.inputs, self.seconds):
-            for word in words:
-                data = word.encode("utf-8", "surrogatepass")
+        for texts in (self.ids, self.inputs, self.seconds, *self.words):
+            for text in texts:
+                data = text.encode("utf-8", "surrogatepass")
                 total.update(len(data).to_bytes(8, "little") + data)
+        if self.targets.dtype == object:  # whose bytes are addresses
+            for target in self.targets:
+                data = json.dumps(target.tolist() if isinstance(target, numpy.ndarray) else target).encode()
+                total.update(len(data).to_bytes(8, "little") + data)
+            return total.hexdigest()
         targets = numpy.ascontiguousarray(self.targets)
         total.update(f"{targets.dtype.newbyteorder('<').str}{targets.shape}".encode())
         total.update(targets.astype(targets.dtype.newbyteorder("<"), copy=False).tobytes())
@@ -72,7 +83,7 @@ class TaskData:
     """What a loader returns.
 
     Args:
-        kind: "classification", "regression" or "multilabel".
+        kind: "classification", "regression", "multilabel", or another of `bidora.metrics.SCORINGS`.
         labels: names of the classes in the order of the targets; empty for regression.
         train: everything that may be trained on.
         test: what is scored in the end.
