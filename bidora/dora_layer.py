@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from peft.tuners.lora import Linear as PeftLoraLinear
 from torch import Tensor
 
+from bidora.linear_layers import LINEAR, weight_of
 from bidora.shortcuts import packing_available
 
 
@@ -157,10 +158,10 @@ class DoraLinear(PeftLoraLinear):
             return self._merged_linear(x, base.bias, name)
         # PEFT's formula with dropout: the mask touches what the adapter adds, not the pretrained product.
         dropped = dropout(x)
-        return self._merged_linear(dropped, base.bias, name) + F.linear(x - dropped, base.weight.to(x.dtype))
+        return self._merged_linear(dropped, base.bias, name) + F.linear(x - dropped, weight_of(base).to(x.dtype))
 
     def _merged_linear(self, x: Tensor, bias: Tensor | None, name: str) -> Tensor:
-        weight = self.get_base_layer().weight
+        weight = weight_of(self.get_base_layer())
         lora_A, lora_B = self.lora_A[name].weight, self.lora_B[name].weight
         magnitude, scale = self.lora_magnitude_vector[name].weight, self.scaling[name]
         if self.fused:
@@ -170,17 +171,17 @@ class DoraLinear(PeftLoraLinear):
 
     def _one_plain_adapter(self) -> bool:
         active = self.active_adapters
-        return len(active) == 1 and active[0] in self.lora_magnitude_vector and not self.fan_in_fan_out
+        return len(active) == 1 and active[0] in self.lora_magnitude_vector
 
 
 def use_dora_linear(model: torch.nn.Module, *, norm_attached: bool, fused: bool) -> list[str]:
-    """Give every PEFT DoRA layer on a plain nn.Linear the forward of `DoraLinear`; returns their names.
+    """Give every PEFT DoRA layer on a plain nn.Linear or Conv1D the forward of `DoraLinear`; returns their names.
 
     Layers of other kinds (embeddings, convolutions, quantised weights) keep PEFT's forward.
     """
     changed = []
     for name, module in model.named_modules():
-        if type(module) not in (PeftLoraLinear, DoraLinear) or type(module.get_base_layer()) is not torch.nn.Linear:
+        if type(module) not in (PeftLoraLinear, DoraLinear) or type(module.get_base_layer()) not in LINEAR:
             continue
         if not module.lora_magnitude_vector:
             continue

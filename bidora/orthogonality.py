@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bidora.linear_layers import weight_of
+
 
 class Orthogonality(nn.Module):
     """R for the adapted layers of one model; their W0 must stay as they are.
@@ -33,7 +35,7 @@ class Orthogonality(nn.Module):
         self.twice = twice
         self.shapes: dict[Any, list[int]] = {}
         for place, layer in enumerate(layers):
-            weight = layer.get_base_layer().weight
+            weight = weight_of(layer.get_base_layer())
             rank = layer.lora_A[layer.active_adapters[0]].weight.shape[0]
             self.shapes.setdefault((weight.shape, rank, weight.dtype, weight.device), []).append(place)
         self.grams = [_grams([layers[place] for place in places]) for places in self.shapes.values()]
@@ -92,13 +94,13 @@ def _half(weight: Tensor, lora_A: Tensor, lora_B: Tensor, scale: float) -> Tenso
 
 def _parts(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, float]:
     name = layer.active_adapters[0]
-    weight: Tensor = layer.get_base_layer().weight
+    weight = weight_of(layer.get_base_layer())
     return weight, layer.lora_A[name].weight, layer.lora_B[name].weight, float(layer.scaling[name])
 
 
 def _grams(layers: list[nn.Module]) -> tuple[Tensor, Tensor] | None:
     """W0W0ᵀ and its elementwise square for layers of equal shape, (n, out, out) each; None where out > in."""
-    weights = [layer.get_base_layer().weight.detach() for layer in layers]
+    weights = [weight_of(layer.get_base_layer()).detach() for layer in layers]
     if weights[0].shape[0] > weights[0].shape[1]:
         return None
     exact = [weight.to(torch.promote_types(weight.dtype, torch.float32)) for weight in weights]
