@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
 from bidora.analysis.spreadsheet import csv_of
-from bidora.figures import without_words
+from bidora.figures import drawing_of
 
 if TYPE_CHECKING:
     import pandas
@@ -19,7 +21,22 @@ _PANEL = 270
 """Pixels that a panel needs; where panels stand side by side, a narrow page scrolls them sideways."""
 
 
-def show(figure: go.Figure, *, key: str, table: pandas.DataFrame | None = None, code: str = "") -> None:
+class _Chart(NamedTuple):
+    """A figure as it goes to the browser: the drawing, its title, and what is said about it."""
+
+    drawing: Any
+    title: str
+    meta: dict[str, Any]
+
+
+def show(
+    figure: go.Figure | Callable[[], go.Figure],
+    *,
+    key: str,
+    table: pandas.DataFrame | None = None,
+    code: str = "",
+    kept: Hashable = None,
+) -> None:
     """Draw a figure of bidora.figures with everything that belongs to it.
 
     Title, convention and notes are set as text of the page, which wraps on narrow screens and is read aloud; plotly's
@@ -30,9 +47,10 @@ def show(figure: go.Figure, *, key: str, table: pandas.DataFrame | None = None, 
         key: unique on the page; constant while a chart is updated.
         table: the numbers behind it; shown folded, and offered as CSV.
         code: a notebook cell that draws the same figure.
+        kept: what the figure depends on, with its key: drawn once for all visitors as long as it stays the same. Drawing
+            is most of what a page costs. Then `figure` is best a function, which is called only where it must be.
     """
-    meta = figure.layout.meta or {}
-    title = str(figure.layout.title.text or "")
+    drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {kept!r}", figure)
     if title:
         st.markdown(f"##### {plain(title)}")
     panels = int(meta.get("panels") or 1)
@@ -41,7 +59,7 @@ def show(figure: go.Figure, *, key: str, table: pandas.DataFrame | None = None, 
         st.html(_scrolling(f"wide-{key}", panels * _PANEL))
     with st.container(key=f"wide-{key}" if wide else None):
         st.plotly_chart(
-            without_words(figure),
+            drawing,
             key=key,
             theme=None,
             width="stretch",
@@ -53,6 +71,31 @@ def show(figure: go.Figure, *, key: str, table: pandas.DataFrame | None = None, 
     for note in meta.get("notes") or ():
         st.caption(f":material/info: {plain(str(note))}")
     _details(str(meta.get("alt", "")), key, table, code)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _kept(mark: str, _figure: go.Figure | Callable[[], go.Figure]) -> _Chart:
+    return _chart(_figure)
+
+
+def _chart(figure: go.Figure | Callable[[], go.Figure]) -> _Chart:
+    drawn = figure() if callable(figure) else figure
+    return _Chart(_drawing()(drawing_of(drawn)), str(drawn.layout.title.text or ""), drawn.layout.meta or {})
+
+
+@cache
+def _drawing() -> Any:
+    """A type that passes for a figure and is data and layout only: Streamlit would check and copy them once more."""
+    from plotly.basedatatypes import BaseFigure
+
+    class Drawing(BaseFigure):
+        def __init__(self, parts: dict[str, Any]) -> None:
+            self._parts = parts
+
+        def to_dict(self) -> dict[str, Any]:
+            return self._parts
+
+    return Drawing
 
 
 def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> None:

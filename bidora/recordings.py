@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 from bidora.errors import LabError
@@ -32,7 +33,17 @@ def recordings_root() -> Path:
 
 def recordings() -> list[Run]:
     """All recordings, oldest first; none where the folder is missing."""
-    return [run for run in reversed(list_runs(recordings_root())) if "recording" in run.meta]
+    root = recordings_root()
+    try:
+        return list(_recordings(root, root.stat().st_mtime_ns))
+    except OSError:
+        return []
+
+
+@lru_cache(maxsize=8)
+def _recordings(root: Path, changed: int) -> tuple[Run, ...]:
+    """Read once: the app asks several times for every page."""
+    return tuple(run for run in reversed(list_runs(root)) if "recording" in run.meta)
 
 
 def record(run: Run, root: str | Path, *, inputs: bool, adapter: bool = True) -> Run:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import theme
 from bidora import figures
 from bidora.analysis import Measured, curves, measured, runs_table
@@ -45,11 +45,11 @@ def curves_part(compared: Compared) -> None:
     )
     quantities = {"Loss": ("loss", "upper_loss"), "Test score": (f"test_{about.metric}",), "Gap": ("gap",)}[curve]
     options = _options(curve, about)
-    figure = figures.learning_curves(table, quantities=quantities, x=_AXES[axis], template=theme(), **options)
     words = "".join(f", {name}={value!r}" for name, value in options.items())
     show(
-        figure,
+        lambda: figures.learning_curves(table, quantities=quantities, x=_AXES[axis], template=theme(), **options),
         key="curves",
+        kept=(stamp(compared.runs), curve, axis, theme()),
         table=table[table["quantity"].isin(quantities)][[*_COLUMNS, "quantity", "value"]],
         code=compared.cell.draw(
             f"figures.learning_curves(analysis.curves(runs), quantities={quantities!r}, x={_AXES[axis]!r}{words})"
@@ -70,8 +70,9 @@ def _options(curve: str, about: Measured) -> dict[str, object]:
 def _final_gap(compared: Compared) -> None:
     table = of_runs(runs_table, compared.runs)
     show(
-        figures.generalisation_gap(table, template=theme()),
+        lambda: figures.generalisation_gap(table, template=theme()),
         key="gap",
+        kept=(stamp(compared.runs), theme()),
         table=table,
         code=compared.cell.draw("figures.generalisation_gap(analysis.runs_table(runs))"),
     )
@@ -82,8 +83,9 @@ def levels_part(compared: Compared) -> None:
     table = of_runs(curves, compared.runs)
     parts = table[table["quantity"].isin(["direct_norm", "implicit_norm", "cosine"])]
     show(
-        figures.two_levels(table, template=theme()),
+        lambda: figures.two_levels(table, template=theme()),
         key="levels",
+        kept=(stamp(compared.runs), theme()),
         table=parts[[*_COLUMNS, "quantity", "value"]] if len(parts) else None,
         code=compared.cell.draw("figures.two_levels(analysis.curves(runs))"),
     )

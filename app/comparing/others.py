@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import explained, link, theme
 from bidora import figures
 from bidora.analysis import comparison, not_beaten, sampled, scored_metrics, settings_table
@@ -40,8 +40,9 @@ def cost_part(compared: Compared) -> None:
     metrics = scored_metrics(table)
     metric = st.selectbox("Score", metrics, key="metric", bind="query-params", persist_state="page") if metrics else ""
     show(
-        figures.cost(table, metric=metric, template=theme()),
+        lambda: figures.cost(table, metric=metric, template=theme()),
         key="cost",
+        kept=(stamp(compared.runs), metric, theme()),
         table=table.drop(columns=["ids"]) if len(table) else None,
         code=compared.cell.draw(f"figures.cost(analysis.comparison(runs), metric={metric!r})"),
     )
@@ -62,8 +63,9 @@ def samples_part(compared: Compared) -> None:
     with explained():
         shown = of_runs(sampled, [run])
         show(
-            figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
+            lambda: figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
             key="samples",
+            kept=(stamp([run]), theme()),
             table=shown.predictions if len(shown.predictions) else None,
             code=compared.cell.draw(
                 f"figures.samples(run.predictions(), kind={shown.kind!r}, unit={shown.unit!r})",

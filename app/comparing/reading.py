@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import streamlit as st
 
+from bidora.recordings import recordings_root
 from bidora.runs import Run
 
 _FILES = ("config.json", "meta.json", "status.json", "result.json", "metrics.jsonl", "dynamics.parquet")
 
 
-def stamp(runs: Sequence[Run]) -> tuple[Hashable, ...]:
-    """What changes when a run does: its files' times and its state (a worker that died writes nothing)."""
-    return tuple((str(run.path), run.state, *(_time(run, name) for name in _FILES)) for run in runs)
+def stamp(runs: Sequence[Run]) -> str:
+    """What changes when a run does: its files' times and its state (a worker that died writes nothing).
+
+    Nobody works on recordings, so one look at the folder does for them.
+    """
+    recorded = recordings_root()
+    marks = [
+        (str(run.path), _time(run, ""))
+        if run.path.parent == recorded
+        else (str(run.path), run.state, *(_time(run, name) for name in _FILES))
+        for run in runs
+    ]
+    return sha256(repr(marks).encode()).hexdigest()
 
 
 def of_runs(analysis: Callable[..., Any], runs: Sequence[Run], **options: Hashable) -> Any:
@@ -32,7 +45,7 @@ def of_runs(analysis: Callable[..., Any], runs: Sequence[Run], **options: Hashab
 @st.cache_data(max_entries=128, show_spinner=False)
 def _kept(
     name: str,
-    stamped: tuple[Hashable, ...],
+    stamped: str,
     options: tuple[tuple[str, Hashable], ...],
     _analysis: Callable[..., Any],
     _runs: list[Run],
@@ -42,6 +55,6 @@ def _kept(
 
 def _time(run: Run, name: str) -> int:
     try:
-        return (run.path / name).stat().st_mtime_ns
+        return os.stat(f"{run.path}/{name}").st_mtime_ns
     except OSError:
         return 0

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import theme
 from bidora import figures
 from bidora.analysis import (
@@ -46,8 +46,9 @@ def scores_part(compared: Compared) -> None:
     baseline = of_runs(baseline_of, compared.runs, metric=metric)
     constant = "" if baseline is None else f", baseline={baseline!r}"
     show(
-        figures.scores(table, metric=metric, baseline=baseline, template=theme()),
+        lambda: figures.scores(table, metric=metric, baseline=baseline, template=theme()),
         key="scores",
+        kept=(stamp(compared.runs), metric, theme()),
         table=table.drop(columns=["ids"]),
         code=compared.cell.draw(f"figures.scores(analysis.comparison(runs), metric={metric!r}{constant})"),
     )
@@ -65,8 +66,9 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
         st.markdown(f"- {plain(verdict)}")
     call = f"analysis.paired_differences(runs, {metric!r}, reference={reference!r})"
     show(
-        figures.paired_differences(pairs, template=theme()),
+        lambda: figures.paired_differences(pairs, template=theme()),
         key="differences",
+        kept=(stamp(compared.runs), metric, reference, theme()),
         table=readable_differences(pairs),
         code=compared.cell.draw(f"figures.paired_differences({call})"),
     )

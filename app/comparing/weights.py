@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import theme
 from bidora import figures
 from bidora.analysis import dynamics_table, fits_of_runs, readable_fits
@@ -51,8 +51,9 @@ def _relation(compared: Compared) -> None:
     fits, table = of_runs(fits_of_runs, compared.runs)
     call = f"figures.magnitude_vs_direction(analysis.dynamics_table(runs), shared_axes={shared})"
     show(
-        figures.magnitude_vs_direction(points, fits=fits, shared_axes=shared, template=theme()),
+        lambda: figures.magnitude_vs_direction(points, fits=fits, shared_axes=shared, template=theme()),
         key="relation",
+        kept=(stamp(compared.runs), shared, theme()),
         table=points[_POINTS] if len(points) else None,
         code=compared.cell.draw(call),
     )
@@ -79,8 +80,9 @@ def _drift(compared: Compared, picture: str) -> None:
     draw, column = _DRIFT[picture]
     points = of_runs(dynamics_table, compared.runs, checkpoints=0, every_phase=True)
     show(
-        draw(points, template=theme()),
+        lambda: draw(points, template=theme()),
         key="drift",
+        kept=(stamp(compared.runs), picture, theme()),
         table=points[[*_POINTS[:-2], column]] if column in points else None,
         code=compared.cell.draw(
             f"figures.{draw.__name__}(analysis.dynamics_table(runs, checkpoints=0, every_phase=True))"

@@ -103,7 +103,8 @@ def _stopping(run: Run, standing: Standing) -> None:
 
 
 def _finalising(run: Run, standing: Standing) -> None:
-    st.progress(1.0, text=f"{_where(standing)} · testing on the whole test set and saving")
+    left = f" · {duration(standing.left)} left" if standing.left is not None else ""
+    st.progress(1.0, text=f"{_where(standing)} · testing on the whole test set and saving{left}")
 
 
 def _stopped(run: Run, standing: Standing) -> None:

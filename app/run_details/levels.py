@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain, show
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import is_recording, link, theme
 from bidora import figures
 from bidora.analysis import cell, curves, dynamics_table
@@ -25,8 +25,9 @@ def levels_tab(run: Run) -> None:
         table = of_runs(curves, [run])
         parts = table[table["quantity"].isin(_PARTS)]
         show(
-            figures.two_levels(table, template=theme()),
+            lambda: figures.two_levels(table, template=theme()),
             key="levels",
+            kept=(stamp([run]), theme()),
             table=parts[_COLUMNS] if len(parts) else None,
             code=code.draw("figures.two_levels(analysis.curves(runs))"),
         )
@@ -44,8 +45,9 @@ def levels_tab(run: Run) -> None:
         return
     label = str(motion["label"].iloc[0]) if len(motion) else ""
     show(
-        figures.magnitude_motion(motion, verdicts={label: verdict.sentence}, template=theme()),
+        lambda: figures.magnitude_motion(motion, verdicts={label: verdict.sentence}, template=theme()),
         key="motion",
+        kept=(stamp([run]), theme()),
         table=motion.drop(columns=["run", "label", "method", "seed"]) if len(motion) else None,
         code=code.draw(
             "figures.magnitude_motion(magnitude_motion(analysis.dynamics_table(runs, checkpoints=0, every_phase=True)))",

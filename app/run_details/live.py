@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app.charts import plain, show
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import is_recording, theme
 from bidora import figures
 from bidora.analysis import cell, curves, dynamics_table, measured
@@ -18,7 +19,6 @@ from bidora.verdict import Verdict, magnitude_verdict
 
 if TYPE_CHECKING:
     import pandas
-    import plotly.graph_objects as go
 
 _COLUMNS = ["phase", "step", "global_step", "examples_seen", "seconds", "gradient_evaluations", "quantity", "value"]
 _BADGES = {
@@ -37,7 +37,7 @@ def live_tab(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(verdict.short, icon=f":material/{icon}:", color=colour)
         st.caption(plain(verdict.sentence))
-    table = _held(run, of_runs(curves, [run]))
+    table, mark = _held(run, of_runs(curves, [run]))
     if table.empty:
         waiting = run.state in (*ACTIVE, "queued")
         st.info(
@@ -47,18 +47,18 @@ def live_tab(run: Run) -> None:
             icon=":material/show_chart:",
         )
         return
-    _charts(run, table)
+    _charts(run, table, mark)
 
 
-def _held(run: Run, table: object) -> object:
-    """The newest numbers, or those of the moment at which the visitor asked the charts to stand still.
+def _held(run: Run, table: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
+    """The newest numbers, or those of the moment at which the visitor asked the charts to stand still; and their mark.
 
     Streamlit takes a chart with new data for a new chart, so a zoom lasts only as long as the numbers do.
     """
-    kept = f"held-{run.id}"
+    kept, now = f"held-{run.id}", stamp([run])
     if run.state not in ACTIVE:
         st.session_state.pop(kept, None)
-        return table
+        return table, now
     hold = st.toggle(
         "Hold the charts still",
         key="hold",
@@ -66,11 +66,11 @@ def _held(run: Run, table: object) -> object:
     )
     if not hold:
         st.session_state.pop(kept, None)
-        return table
-    return st.session_state.setdefault(kept, table)
+        return table, now
+    return st.session_state.setdefault(kept, (table, now))
 
 
-def _charts(run: Run, table: object) -> None:
+def _charts(run: Run, table: pandas.DataFrame, mark: str) -> None:
     about = of_runs(measured, [run])
     code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ()))
     metric = f"test_{about.metric}"
@@ -83,19 +83,12 @@ def _charts(run: Run, table: object) -> None:
     for key, (quantities, more) in charts.items():
         words = "".join(f", {name}={value!r}" for name, value in more.items())
         show(
-            _figure(table, quantities, theme(), tuple(more.items())),
+            partial(figures.learning_curves, table, quantities=quantities, template=theme(), **more),
             key=f"live-{key}",
+            kept=(mark, theme()),
             table=table[table["quantity"].isin(quantities)][_COLUMNS],
             code=code.draw(f"figures.learning_curves(analysis.curves(runs), quantities={quantities!r}{words})"),
         )
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _figure(
-    table: pandas.DataFrame, quantities: tuple[str, ...], template: str, options: tuple[tuple[str, object], ...]
-) -> go.Figure:
-    """A chart, drawn once for all who watch the run: drawing is most of what a refresh costs."""
-    return figures.learning_curves(table, quantities=quantities, template=template, **dict(options))
 
 
 def _alive(runs: list[Run]) -> Verdict:

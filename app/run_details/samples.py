@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import show
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import is_recording, theme
 from bidora import figures
 from bidora.analysis import cell, sampled
@@ -31,8 +31,9 @@ def samples_tab(run: Run) -> None:
         )
         return
     show(
-        figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
+        lambda: figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
         key="samples",
+        kept=(stamp([run]), theme()),
         table=shown.predictions,
         code=cell([run], recorded=frozenset({run.id} if is_recording(run) else ())).draw(
             f"figures.samples(runs[0].predictions(), kind={shown.kind!r}, unit={shown.unit!r})"

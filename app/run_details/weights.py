@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import show
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import is_recording, theme
 from bidora import figures
 from bidora.analysis import cell, dynamics_table, fits_of_runs, readable_fits
@@ -51,8 +51,9 @@ def _drift(run: Run, picture: str) -> None:
     points = of_runs(dynamics_table, [run], checkpoints=0, every_phase=True)
     call = f"figures.{draw.__name__}(analysis.dynamics_table(runs, checkpoints=0, every_phase=True))"
     show(
-        draw(points, template=theme()),
+        lambda: draw(points, template=theme()),
         key="drift",
+        kept=(stamp([run]), picture, theme()),
         table=points[[*_POINTS[:-2], column]] if column in points else None,
         code=_cell(run).draw(call),
     )
@@ -62,8 +63,9 @@ def _relation(run: Run) -> None:
     points = of_runs(dynamics_table, [run])
     fits, table = of_runs(fits_of_runs, [run])
     show(
-        figures.magnitude_vs_direction(points, fits=fits, template=theme()),
+        lambda: figures.magnitude_vs_direction(points, fits=fits, template=theme()),
         key="relation",
+        kept=(stamp([run]), theme()),
         table=points[_POINTS] if len(points) else None,
         code=_cell(run).draw("figures.magnitude_vs_direction(analysis.dynamics_table(runs))"),
     )
@@ -76,8 +78,9 @@ def _units(run: Run) -> None:
     units = of_runs(final_units, [run])
     if _there(units.empty, run, "units.parquet"):
         show(
-            figures.magnitude_units(units, template=theme()),
+            lambda: figures.magnitude_units(units, template=theme()),
             key="units",
+            kept=(stamp([run]), theme()),
             table=units.drop(columns=["run", "label", "method", "seed"]),
             code=_cell(run).draw(
                 "figures.magnitude_units(final_units(runs))", prepare="from bidora.analysis.endings import final_units"
@@ -89,8 +92,9 @@ def _spectrum(run: Run) -> None:
     spectra = of_runs(final_spectra, [run])
     if _there(spectra.empty, run, "spectrum.parquet"):
         show(
-            figures.change_spectrum(spectra, template=theme()),
+            lambda: figures.change_spectrum(spectra, template=theme()),
             key="spectrum",
+            kept=(stamp([run]), theme()),
             table=spectra.drop(columns=["run", "label", "method", "seed"]),
             code=_cell(run).draw(
                 "figures.change_spectrum(final_spectra(runs))",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain, show
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import link, root, theme
 from bidora import figures
 from bidora.analysis import Headline, cell, headline, suggested
@@ -38,15 +38,22 @@ def _picture(found: Headline, shown: list[Run], recorded: frozenset[str]) -> Non
         call = f"figures.paired_differences(analysis.paired_differences(runs, reference={found.reference!r}))"
         table = found.differences.drop(columns=["differences"])
         show(
-            figures.paired_differences(found.differences, template=theme()),
+            lambda: figures.paired_differences(found.differences, template=theme()),
             key="start",
+            kept=(stamp(shown), theme()),
             table=table,
             code=lines.draw(call),
         )
     else:
         call = "figures.scores(analysis.comparison(runs))"
         table = found.scores.drop(columns=["ids"])
-        show(figures.scores(found.scores, template=theme()), key="start", table=table, code=lines.draw(call))
+        show(
+            lambda: figures.scores(found.scores, template=theme()),
+            key="start",
+            kept=(stamp(shown), theme()),
+            table=table,
+            code=lines.draw(call),
+        )
 
 
 def _nothing_yet() -> None:

@@ -5,7 +5,7 @@ a description in words for those who cannot see it. `template` is "light", "dark
 background is transparent, so that the page shows through.
 """
 
-from bidora.figures.appearance import STYLES, Style, styles_of, without_words
+from bidora.figures.appearance import STYLES, Style, drawing_of, styles_of, without_words
 from bidora.figures.arrows import arrows
 from bidora.figures.convergence import solver_errors
 from bidora.figures.cost import cost
@@ -35,6 +35,7 @@ __all__ = [
     "change_spectrum",
     "cost",
     "direction_drift",
+    "drawing_of",
     "generalisation_gap",
     "hypergradient_arrows",
     "learning_curves",

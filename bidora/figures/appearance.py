@@ -197,6 +197,11 @@ def without_words(figure: go.Figure) -> go.Figure:
     """
     import plotly.graph_objects as go
 
+    return go.Figure(drawing_of(figure))
+
+
+def drawing_of(figure: go.Figure) -> dict[str, Any]:
+    """As `without_words`, as plain data and layout: making a figure of them takes longer than all the rest."""
     lines = next((note.text for note in figure.layout.annotations if note.name == CONVENTION), "")
     below = 18 * (lines.count("<br>") + 1) if lines else 0
     headings = any(note.yref == "paper" and note.y and note.y >= 0.99 for note in figure.layout.annotations)
@@ -218,7 +223,7 @@ def without_words(figure: go.Figure) -> go.Figure:
             bar["colorbar"]["title"] = _of_size(bar["colorbar"].get("title", {}))
     for name in {"xaxis", "yaxis", *(name for name in layout if name.startswith(("xaxis", "yaxis")))}:
         layout[name] = _fitted(layout.get(name, {}), wraps=name.startswith("x"))
-    return go.Figure(data=traces, layout=layout)
+    return {"data": traces, "layout": layout}
 
 
 def _fitted(axis: dict[str, Any], *, wraps: bool) -> dict[str, Any]:
