@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bidora import analysis, figures
 from bidora.analysis.described import environment_table
 from bidora.analysis.grouping import facts_of, in_order
+from bidora.analysis.pooling import MEANING
 from bidora.errors import LabError
 from bidora.page import box, bullets, code, escaped, figure, folded, literal, paragraph, table, whole_page
 from bidora.preview import command_lines
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SIGNS = {True: "✓ equal", False: "! not equal", None: "? not known"}
 BARRED = "✗ no conclusion allowed"
 
+_BLOCK = ["task", "variant", "examples_per_class"]
+
 CLOSING = (
     "Differences are taken seed by seed on the same test data. An interval over one run answers “with another test set?”, "
     "one over several seeds “with another seed?”. Magnitudes are one per output unit, as in PEFT. The inputs of the data "
@@ -37,7 +40,15 @@ CLOSING = (
 )
 
 
-def report(runs: Iterable[Run], *, title: str = "", question: str = "", answer: str = "") -> str:
+def report(
+    runs: Iterable[Run],
+    *,
+    title: str = "",
+    question: str = "",
+    answer: str = "",
+    correction: str = "holm",
+    pooled: bool = False,
+) -> str:
     """The report as HTML text, about 5 MB, most of it plotly's own code.
 
     Args:
@@ -45,9 +56,11 @@ def report(runs: Iterable[Run], *, title: str = "", question: str = "", answer: 
         title: by default the tasks and methods.
         question: in the author's words; shown first. An empty line begins a new paragraph.
         answer: the author's conclusion; shown beside what the numbers allow.
+        correction: of p for several tests, over all differences of the report: holm, bh or none.
+        pooled: whether to test over tasks, too.
 
     Raises:
-        LabError: there are no runs.
+        LabError: there are no runs, or the correction is unknown.
     """
     facts = in_order(facts_of(runs))
     if not facts:
@@ -63,15 +76,24 @@ def report(runs: Iterable[Run], *, title: str = "", question: str = "", answer: 
         parts.append(paragraph("None of these runs has final scores yet, so nothing may be said about their methods."))
     if answer:
         parts += ["<h3>In the author’s words</h3>\n", paragraph(answer)]
-    parts += [_results(name, members) for name, members in blocks]
+    pairs = analysis.paired_differences(chosen, correction=correction)
+    parts += [_over_tasks(chosen, correction)] if pooled else []
+    parts += [_results(name, members, pairs) for name, members in blocks]
     parts += [_each_run(chosen), _data(chosen), _repeat(chosen)]
     return whole_page(title, parts)
 
 
 def write_report(
-    runs: Iterable[Run], path: str | Path, *, title: str = "", question: str = "", answer: str = ""
+    runs: Iterable[Run],
+    path: str | Path,
+    *,
+    title: str = "",
+    question: str = "",
+    answer: str = "",
+    correction: str = "holm",
+    pooled: bool = False,
 ) -> Path:
-    """Write the report to a file, whole or not at all; returns its absolute path.
+    """Write the report to a file, whole or not at all; returns its absolute path. Arguments as of `report`.
 
     Raises:
         LabError: there are no runs, or the file cannot be written.
@@ -79,7 +101,7 @@ def write_report(
     place = Path(path).expanduser()
     if place.suffix.lower() not in (".html", ".htm"):
         raise LabError(f"{place} does not end in .html", hint=f"write {place.name or 'report'}.html")
-    text = report(runs, title=title, question=question, answer=answer)
+    text = report(runs, title=title, question=question, answer=answer, correction=correction, pooled=pooled)
     try:
         write_text(place, text)
     except OSError as error:
@@ -125,8 +147,24 @@ def _said(name: str, runs: Sequence[Run]) -> str:
     return f"<h3>{escaped(name)}</h3>\n" + box(content)
 
 
-def _results(name: str, runs: Sequence[Run]) -> str:
-    scores, pairs = analysis.comparison(runs), analysis.paired_differences(runs)
+def _over_tasks(runs: Sequence[Run], correction: str) -> str:
+    """Differences over tasks, and what they mean; nothing where no two methods share two tasks."""
+    found = analysis.pooled_differences(runs, correction=correction)
+    if found.empty:
+        return ""
+    return "".join(
+        [
+            "<h2>Over tasks</h2>\n",
+            bullets(f"{sentence}." for sentence in found["sentence"]),
+            table(analysis.readable_differences(found), caption="Differences over tasks, one pair per task"),
+            paragraph(MEANING, kind="small"),
+        ]
+    )
+
+
+def _results(name: str, runs: Sequence[Run], all_pairs: pandas.DataFrame) -> str:
+    scores = analysis.comparison(runs)
+    pairs = all_pairs[(all_pairs[_BLOCK] == scores.iloc[0][_BLOCK]).all(axis=1)] if len(all_pairs) else all_pairs
     metric = str(scores["primary"].iloc[0])
     baseline = analysis.baseline_of(runs, metric=metric)
     parts = [

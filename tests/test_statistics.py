@@ -8,10 +8,13 @@ import numpy as np
 import pandas
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bidora.errors import LabError
 from bidora.statistics import (
     bootstrap_interval,
+    corrected,
     fit_dynamics,
     mean_interval,
     multiplicities,
@@ -247,9 +250,11 @@ def test_bootstrap_interval_is_repeatable_and_close_to_the_normal_one():
 
 def test_wilcoxon_of_the_printed_table():
     """method.md: the printed pairs give 3.5e-4 … 1.5e-3 depending on the variant of the test."""
-    found = wilcoxon(np.array(PRINTED_BIDORA) - np.array(PRINTED_DORA))
-    assert found.p == pytest.approx(1.4604e-3, rel=1e-3)
+    differences = np.array(PRINTED_BIDORA) - np.array(PRINTED_DORA)
+    found = wilcoxon(differences)
     assert found.statistic == 20
+    assert found.p == pytest.approx(6.5804e-4, rel=1e-4)  # exact, two-sided, with ties
+    assert found.smallest_p == 2 * 0.5**20  # four of the 24 pairs are equal and dropped
 
 
 def test_wilcoxon_is_exact_for_few_pairs():
@@ -318,6 +323,61 @@ def test_the_exact_signed_rank_test_is_scipys_with_and_without_ties(count):
         theirs = scipy.stats.wilcoxon(values, method="auto")
         ours = wilcoxon(values)
         assert (ours.statistic, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [14, 15, 16])
+def test_the_exact_test_counts_every_way_of_signs_with_ties(count):
+    """Against all 2ⁿ ways, one by one."""
+    draw = np.random.default_rng(count)
+    values = draw.integers(1, 5, size=count) * draw.choice([-1.0, 1.0], size=count)
+    ranks = scipy.stats.rankdata(np.abs(values))
+    signs = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+    sums, found = signs @ ranks, ranks[values > 0].sum()
+    assert wilcoxon(values).p == pytest.approx(
+        min(1.0, 2 * min(np.mean(sums <= found), np.mean(sums >= found))), rel=1e-12
+    )
+
+
+def test_many_pairs_use_the_normal_approximation():
+    values = np.random.default_rng(0).normal(0.3, 1, size=80)
+    assert wilcoxon(values).p == pytest.approx(scipy.stats.wilcoxon(values, method="approx").pvalue)
+
+
+def test_effect_size_is_the_mean_over_the_spread():
+    found = paired_difference([1.0, 2.0, 4.0], [0.0, 0.0, 0.0])
+    assert found.effect_size == pytest.approx((7 / 3) / np.std([1, 2, 4], ddof=1))
+    assert paired_difference([0.0, 0.0], [1.0, 1.0]).effect_size == -math.inf
+    assert math.isnan(paired_difference([1.0], [0.0]).effect_size)
+    assert math.isnan(paired_difference([1.0, 2.0], [1.0, 2.0]).effect_size)
+
+
+def test_the_rank_biserial_correlation_is_the_balance_of_the_ranks():
+    found = paired_difference([3.0, -1.0, 2.0, 0.0], [0.0] * 4)
+    assert found.rank_biserial == pytest.approx((3 + 2 - 1) / 6)  # the zero is dropped
+    assert paired_difference([1.0, 1.0], [0.0, 0.0]).rank_biserial == 1.0
+    assert math.isnan(paired_difference([1.0], [1.0]).rank_biserial)
+
+
+def test_corrections_are_those_of_other_libraries():
+    p = np.array([0.01, 0.04, 0.03, np.nan, 0.005])
+    assert corrected(p)[[0, 1, 2, 4]].tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    known = p[np.isfinite(p)]
+    assert corrected(p, "bh")[np.isfinite(p)] == pytest.approx(scipy.stats.false_discovery_control(known))
+    assert math.isnan(corrected(p)[3]) and math.isnan(corrected(p, "bh")[3])
+    assert corrected(p, "none")[[0, 1]].tolist() == [0.01, 0.04]
+    assert corrected([0.6, 0.9]).tolist() == [1.0, 1.0]
+    assert corrected([], "bh").tolist() == []
+    with pytest.raises(LabError, match="correction='bonferoni' is not one of holm, bh, none"):
+        corrected([0.1], "bonferoni")
+    with pytest.raises(LabError, match="outside 0 <= p <= 1"):
+        corrected([1.2])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_never_lowers_a_p_and_keeps_their_order(p):
+    found = corrected(p)
+    assert (found >= np.array(p) - 1e-15).all() and (found <= 1).all()
+    assert (found[np.argsort(p, kind="stable")][:-1] <= found[np.argsort(p, kind="stable")][1:]).all()
 
 
 def test_the_bootstrap_of_one_sample_is_scipys():

@@ -10,6 +10,7 @@ from bidora.analysis.fairness import Finding, fairness, fairness_findings
 from bidora.analysis.grouping import METHOD_NAMES, METHOD_ORDER, Group, groups_of
 from bidora.analysis.headline import Headline, headline
 from bidora.analysis.parts import Measured, Sampled, baseline_of, fits_of_runs, measured, sampled, scored_metrics
+from bidora.analysis.pooling import pooled_differences
 from bidora.analysis.readable import not_beaten, readable_comparison, readable_differences, readable_fits
 from bidora.analysis.settings import settings_table
 from bidora.analysis.tables import curves, dynamics_fits, dynamics_table, fits_of, runs_table
@@ -43,6 +44,7 @@ __all__ = [
     "named_runs",
     "not_beaten",
     "paired_differences",
+    "pooled_differences",
     "readable_comparison",
     "readable_differences",
     "readable_fits",

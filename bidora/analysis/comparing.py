@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from bidora.analysis.grouping import Facts, Group, groups_of
 from bidora.analysis.tables import COSTS, COUNTS
-from bidora.metrics import LOWER_IS_BETTER, SHARES
+from bidora.metrics import LOWER_IS_BETTER, SHARES, UNBOUNDED
 from bidora.runs import Run
-from bidora.statistics import PairedDifference, mean_interval, paired_difference
+from bidora.statistics import PairedDifference, corrected, mean_interval, paired_difference
 
 if TYPE_CHECKING:
     import pandas
@@ -73,12 +73,14 @@ def _score(members: tuple[Facts, ...], metric: str) -> tuple[float, float, float
     if not known:
         return NAN, NAN, NAN
     low, high, _ = mean_interval(known)
-    least = 0.0 if metric in SHARES | LOWER_IS_BETTER else -1.0
-    most = math.inf if metric in LOWER_IS_BETTER else 1.0
+    least = 0.0 if metric in SHARES | UNBOUNDED else -1.0
+    most = math.inf if metric in UNBOUNDED else 1.0
     return sum(known) / len(known), max(low, least), min(high, most)  # NaN stays NaN: it is the first argument
 
 
-def paired_differences(runs: Iterable[Run], metric: str = "", *, reference: str = "") -> pandas.DataFrame:
+def paired_differences(
+    runs: Iterable[Run], metric: str = "", *, reference: str = "", correction: str = "holm"
+) -> pandas.DataFrame:
     """Differences between every two methods of a task on the same seeds and the same test data.
 
     Args:
@@ -86,12 +88,19 @@ def paired_differences(runs: Iterable[Run], metric: str = "", *, reference: str 
         metric: by default each task's primary one.
         reference: label of the method that all others are compared with (others − reference); by default every two
             are compared.
+        correction: of p for several tests: holm, bh (Benjamini–Hochberg) or none. The family is every test of this table,
+            all tasks together.
 
     Returns:
         task, variant, examples_per_class, metric, first, second (labels; first comes later in LoRA, DoRA, BiDoRA,
         full), pairs (how many), seeds (in words), mean, low, high (of first − second; 95 % bootstrap over pairs),
-        higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), sentence (what was found), verdict (what
-        may be concluded), first_method, second_method, differences (tuple, in the order of seeds).
+        higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), smallest_p (that so many pairs allow),
+        p_corrected, correction, tests (how many the correction counts), effect_size (d_z, Cohen's d for pairs),
+        rank_biserial, sentence (what was found), verdict (what may be concluded), first_method, second_method,
+        differences (tuple, in the order of seeds).
+
+    Raises:
+        LabError: the correction is unknown.
     """
     import pandas
 
@@ -101,12 +110,24 @@ def paired_differences(runs: Iterable[Run], metric: str = "", *, reference: str 
         pairs = [pair if pair[0].label == reference else pair[::-1] for pair in pairs]
         pairs = [pair for pair in pairs if pair[0].label == reference]
     rows = [_pair_row(second, first, metric) for second, first in pairs]
-    columns = "task variant examples_per_class metric first second pairs seeds mean low high higher lower p sentence"
-    columns += " verdict first_method second_method differences"
+    columns = "task variant examples_per_class metric first second pairs seeds mean low high higher lower p smallest_p"
+    columns += " p_corrected correction tests effect_size rank_biserial"
+    columns += " sentence verdict first_method second_method differences"
+    p = corrected([row["p"] for row in rows], correction)
+    family = int(sum(map(math.isfinite, p)))
+    for row, value in zip(rows, p):
+        row |= {"p_corrected": float(value), "correction": correction, "tests": family}
     return pandas.DataFrame(rows, columns=columns.split())
 
 
-def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
+def shared_scores(first: Group, second: Group, metric: str = "") -> list[tuple[int, float, float]]:
+    """Seed and both scores, for every seed that both have on the same test data.
+
+    Args:
+        first: runs of one method.
+        second: runs of another one, of the same task.
+        metric: by default the first's primary one.
+    """
     metric = metric or first.members[0].primary
     there = {each.config.seed: each for each in second.members}
     pairs = []
@@ -114,9 +135,15 @@ def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
         other = there.get(one.config.seed)
         if other is None or one.digest("test") != other.digest("test"):
             continue
-        scores = tuple(each.scores.get(metric, (NAN,))[0] for each in (one, other))
-        if all(map(math.isfinite, scores)):
-            pairs.append((one.config.seed, *scores))
+        ours, theirs = (each.scores.get(metric, (NAN,))[0] for each in (one, other))
+        if math.isfinite(ours) and math.isfinite(theirs):
+            pairs.append((one.config.seed, ours, theirs))
+    return pairs
+
+
+def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
+    metric = metric or first.members[0].primary
+    pairs = shared_scores(first, second, metric)
     found = paired_difference([p[1] for p in pairs], [p[2] for p in pairs], [p[0] for p in pairs])
     share = metric in SHARES
     sentence = found.sentence(
@@ -133,14 +160,17 @@ def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
         "metric": metric,
         "first": first.label,
         "second": second.label,
-        "pairs": len(pairs),
-        "seeds": ", ".join(str(pair[0]) for pair in pairs),
+        "pairs": len(found.pairs),
+        "seeds": ", ".join(map(str, found.pairs)),
         "mean": found.mean,
         "low": found.interval.low,
         "high": found.interval.high,
         "higher": found.higher,
         "lower": found.lower,
         "p": found.test.p if found.test else NAN,
+        "smallest_p": found.test.smallest_p if found.test else NAN,
+        "effect_size": found.effect_size,
+        "rank_biserial": found.rank_biserial,
         "sentence": sentence + (" (lower is better)" if metric in LOWER_IS_BETTER else ""),
         "verdict": _verdict(found, sentence) + (" (lower is better)" if metric in LOWER_IS_BETTER else ""),
         "first_method": first.method,

@@ -11,6 +11,9 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from bidora.analysis.grouping import Facts, Group, facts_of, grouped, in_words, norm_of, relevant_settings
+from bidora.analysis.tuned import tuning_of
+from bidora.config import is_bilevel
+from bidora.methods import get_method
 from bidora.runs import Run
 
 _BESIDES = {"method", "seed", "norm", "examples_per_class", "task", "variant"}
@@ -73,16 +76,17 @@ def _same_data(groups: list[Group]) -> Finding:
         fair, words = None, ["Data: it was not recorded whether the training examples are the same."]
     for group in groups:
         config, upper = group.members[0].config, group.mean("n_upper")
-        if config.method != "bidora":
+        if not is_bilevel(config):
             continue
+        what = get_method(config.method).upper_title
         part = f"{upper:,.0f} of them" if math.isfinite(upper) and upper else "a part of them"
         if config.upper_data == "same":
             words.append(f"{group.label} trains both levels on all of them.")
         elif config.retrain == "none":
             fair = False
-            words.append(f"{group.label} used {part} for the magnitude only and never trained A, B and head on them.")
+            words.append(f"{group.label} used {part} for {what} only and never trained A, B and head on them.")
         else:
-            words.append(f"{group.label} kept {part} for the magnitude while searching, and retrained on all.")
+            words.append(f"{group.label} kept {part} for {what} while searching, and retrained on all.")
     return Finding("data", fair, " ".join(words))
 
 
@@ -134,28 +138,44 @@ def _same_time(groups: list[Group]) -> Finding:
 
 def _same_settings(groups: list[Group]) -> Finding:
     used = {group.label: relevant_settings(group.members[0].config) for group in groups}
+    tuned = set.intersection(*(set(each.settings) if each else set() for each in map(tuning_of, groups)))
     found = {}
     for name in dict.fromkeys(name for settings in used.values() for name in settings):
         values = {label: settings[name] for label, settings in used.items() if name in settings}
-        if name not in _BESIDES and len(set(values.values())) > 1:
+        if name not in _BESIDES | tuned and len(set(values.values())) > 1:
             found[name] = values
     if len({each.weights for group in groups for each in group.members} - {""}) > 1:
         words = "Settings: the pretrained weights differ, so the scores cannot be compared."
         return Finding("settings", False, words, barred=True)
     if not found:
-        return Finding("settings", True, "Settings: everything but the method is equal.")
+        besides = f"the method and what was tuned ({', '.join(sorted(tuned))})" if tuned else "the method"
+        return Finding("settings", True, f"Settings: everything but {besides} is equal.")
     listed = "; ".join(f"{name} {_listed(values, in_words)}" for name, values in found.items())
     return Finding("settings", False, f"Settings: besides the method these differ: {listed}.")
 
 
 def _same_tuning(groups: list[Group]) -> Finding:
-    rates = {group.label: group.members[0].config.learning_rate for group in groups}
-    return Finding(
-        "tuning",
-        None,
-        "Tuning: unknown. Run folders do not say how many settings were tried for each method "
-        f"(learning rate: {_listed(rates, '{:g}'.format)}).",
-    )
+    budgets = {group.label: tuning_of(group) for group in groups}
+    known = {label: found for label, found in budgets.items() if found is not None}
+    if not known:
+        rates = {group.label: group.members[0].config.learning_rate for group in groups}
+        return Finding(
+            "tuning",
+            None,
+            "Tuning: unknown. Run folders do not say how many settings were tried for each method "
+            f"(learning rate: {_listed(rates, '{:g}'.format)}).",
+        )
+    if len(known) < len(budgets):
+        listed = ", ".join(label for label, found in budgets.items() if found is None)
+        told = "; ".join(f"{label} {found.in_words}" for label, found in known.items())
+        return Finding("tuning", None, f"Tuning: unknown for {listed}. The others: {told}.")
+    terms = {(each.trials, each.seeds, each.settings) for each in known.values()}
+    chosen = _listed({label: each.chosen for label, each in known.items()}, str)
+    where = "on the selection split, never on the test data; chosen: " + chosen
+    if len(terms) > 1:
+        listed = _listed({label: each.in_words for label, each in known.items()}, "({})".format)
+        return Finding("tuning", False, f"Tuning: not equal: {listed}, {where}.")
+    return Finding("tuning", True, f"Tuning: each method {next(iter(known.values())).in_words} {where}.")
 
 
 def _same_seeds(groups: list[Group]) -> Finding:

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bidora.metrics import LOWER_IS_BETTER, SHARES
-from bidora.wording import score_name
+from bidora.statistics import CORRECTIONS
+from bidora.wording import counted, score_name
 
 if TYPE_CHECKING:
     import pandas
@@ -39,24 +40,38 @@ def readable_comparison(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def readable_differences(table: pandas.DataFrame) -> pandas.DataFrame:
-    """`paired_differences` in words: first − second, pairs, mean with interval, in how many higher, p."""
+    """`paired_differences` or `pooled_differences` in words: what − what, pairs, mean, in how many higher, p, effect size."""
     import pandas
 
     rows = []
     for row in table.to_dict("records"):
-        scale = 100.0 if row["metric"] in SHARES else 1.0
+        metric = str(row.get("metric", ""))
+        scale = 100.0 if metric in SHARES else 1.0
         mean, low, high = (scale * row[name] for name in ("mean", "low", "high"))
+        what = {"tasks": row["tasks"]} if "tasks" in row else {"shared seeds": row["seeds"] or "none"}
+        digits = "+.3f" if "tasks" in row else "+.2f"
         rows.append(
             {
                 "difference": f"{row['first']} − {row['second']}",
-                "shared seeds": row["seeds"] or "none",
-                f"mean [95 %]{_unit(row['metric'], ' (points)')}": _bracketed(mean, low, high, "+.2f"),
+                **what,
+                f"mean [95 %]{_unit(metric, ' (points)')}": _bracketed(mean, low, high, digits),
                 "higher in": f"{row['higher']} of {row['pairs']}",
                 "lower in": f"{row['lower']} of {row['pairs']}",
                 "p (Wilcoxon)": _short(row["p"]),
+                **_corrected(row),
+                "smallest p": _short(row["smallest_p"]),
+                "effect size d_z": _signed(row["effect_size"]),
+                "rank-biserial r": _signed(row["rank_biserial"]),
             }
         )
     return pandas.DataFrame(rows)
+
+
+def _corrected(row: dict[str, Any]) -> dict[str, str]:
+    """The corrected p under its name; nothing where nothing was to be corrected."""
+    if row["correction"] == "none":
+        return {}
+    return {f"p ({CORRECTIONS[row['correction']]}, {counted(row['tests'], 'test')})": _short(row["p_corrected"])}
 
 
 def readable_fits(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -129,3 +144,9 @@ def _whole(value: float) -> str:
 
 def _short(value: float) -> str:
     return NONE if math.isnan(value) else f"{value:.3g}"
+
+
+def _signed(value: float) -> str:
+    if math.isnan(value):
+        return NONE
+    return f"{value:+.2f}" if math.isfinite(value) else ("+∞" if value > 0 else "−∞")

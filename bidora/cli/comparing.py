@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
+import textwrap
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidora.cli.analysing import write_csv
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration, number, score, size, table
 from bidora.errors import LabError
-from bidora.runs import Run, find_run, finite, list_runs, runs_root
+from bidora.runs import Run, find_run, finite, list_runs, runs_root, write_text
+from bidora.statistics import CORRECTIONS
 
 if TYPE_CHECKING:
     import pandas
@@ -21,8 +27,11 @@ DESCRIPTION = """Finished runs side by side, one table per task: scores with 95 
 
   bidora compare --group demo-reuters
   bidora compare 20260101-120000-ab12 20260101-120100-cd34
+  bidora compare --group sweep-8-tasks --reference DoRA --pooled --latex table.tex --html report.html
 
-Runs that differ in the seed only become one row; methods are compared seed by seed."""
+Runs that differ in the seed only become one row; methods are compared seed by seed: mean difference with bootstrap
+interval, Wilcoxon's signed-rank test (exact) with the smallest p that so many pairs allow, p corrected for the number
+of tests, effect sizes d_z (mean difference over its spread) and r (balance of the ranks, −1 to 1)."""
 
 SECOND_METRICS = {
     "accuracy": ("macro_f1", "f1"),
@@ -30,6 +39,7 @@ SECOND_METRICS = {
     "pearson": ("spearman",),
     "micro_f1": ("macro_f1",),
     "spearman": ("rmse", "mse"),
+    "bleu": ("nist", "rouge_l"),
 }
 """Primary metric → what stands beside it in the table; --json and --csv have all metrics."""
 
@@ -39,8 +49,57 @@ def add_commands(commands: Commands) -> None:
     compare = add_command(commands, "compare", _compare, help="methods side by side", description=DESCRIPTION)
     compare.add_argument("runs", nargs="*", metavar="RUN", help="ids, or parts of them")
     compare.add_argument("--group", help="all runs of a group")
+    compare.add_argument(
+        "--metric", default="", metavar="SCORE", help="the score that differences are of (default: primary)"
+    )
+    compare.add_argument(
+        "--reference", default="", metavar="METHOD", help="compare all others with this one, e.g. DoRA"
+    )
+    compare.add_argument(
+        "--correction",
+        choices=tuple(CORRECTIONS),
+        default="holm",
+        help="of p for several tests: Holm, Benjamini–Hochberg",
+    )
+    compare.add_argument(
+        "--pooled", action="store_true", help="test over tasks, too: one pair per task, as the paper does"
+    )
+    compare.add_argument("--published", action="store_true", help="show the published scores beside them")
     compare.add_argument("--json", action="store_true", help="as JSON, for programs")
-    compare.add_argument("--csv", metavar="FILE", help="write the table with all metrics to a file, too")
+    compare.add_argument("--csv", metavar="FILE", help="write the tables to files, too: FILE, and FILE-differences.csv")
+    compare.add_argument("--latex", metavar="FILE", help="write them as LaTeX, too (booktabs)")
+    compare.add_argument("--html", metavar="FILE", help="write a report with figures, too; it opens without a network")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How differences are taken.
+
+    Attributes:
+        metric: score; empty for each task's primary one.
+        reference: label of the method that all others are compared with; empty for every two.
+        correction: of p, one of bidora.statistics.CORRECTIONS.
+        pooled: whether to test over tasks, too.
+    """
+
+    metric: str = ""
+    reference: str = ""
+    correction: str = "holm"
+    pooled: bool = False
+
+    def pairs(self, runs: Sequence[Run]) -> pandas.DataFrame:
+        """The paired differences."""
+        from bidora.analysis import paired_differences
+
+        return paired_differences(runs, self.metric, reference=self.reference, correction=self.correction)
+
+    def over_tasks(self, runs: Sequence[Run]) -> pandas.DataFrame | None:
+        """The differences over tasks, where they are asked for."""
+        from bidora.analysis import pooled_differences
+
+        if not self.pooled:
+            return None
+        return pooled_differences(runs, reference=self.reference, correction=self.correction)
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -53,13 +112,73 @@ def _compare(args: argparse.Namespace) -> int:
         raise LabError(
             f"none of the {len(runs)} runs has final scores ({states})", hint="wait, or resume them", kind="run"
         )
+    terms = Terms(args.metric, _known_label(args.reference, rows), args.correction, args.pooled)
+    if args.metric and args.metric not in rows.columns:
+        known = [name.removesuffix("_low") for name in rows.columns if name.endswith("_low")]
+        raise LabError(f"no run has a score {args.metric!r}", hint=f"there are {', '.join(known)}")
     if args.json:
-        print(json.dumps(finite(_as_json(runs, rows)), indent=1))
+        print(json.dumps(finite(_as_json(runs, rows, terms)), indent=1))
     else:
-        print_comparison(runs)
-    if args.csv:
-        write_csv(rows, args.csv)
+        print_comparison(runs, terms)
+        if args.published:
+            from bidora.cli.published import print_published
+
+            print()
+            print_published(runs, only_ours=True)
+    _write(args, runs, rows, terms)
     return 0
+
+
+def _known_label(label: str, rows: pandas.DataFrame) -> str:
+    """The label as it is written in the tables, whatever its case.
+
+    Raises:
+        LabError: no method has it.
+    """
+    labels = list(dict.fromkeys(rows["label"]))
+    found = [each for each in labels if each.casefold() == label.casefold()]
+    if label and not found:
+        raise LabError(f"--reference {label!r} is no method of these runs", hint=f"there are {', '.join(labels)}")
+    return found[0] if found else ""
+
+
+def _write(args: argparse.Namespace, runs: Sequence[Run], rows: pandas.DataFrame, terms: Terms) -> None:
+    """Write the files that were asked for, and say so (on stderr where stdout is for programs)."""
+    told = sys.stderr if args.json else sys.stdout
+    if args.csv:
+        with redirect_stdout(told):
+            write_csv(rows, args.csv)
+            place = Path(args.csv)
+            write_csv(terms.pairs(runs), str(place.with_name(f"{place.stem}-differences{place.suffix}")))
+    if args.latex:
+        _write_latex(args.latex, runs, rows, terms)
+        print(f"\nwritten: {args.latex}", file=told)
+    if args.html:
+        from bidora.report import write_report
+
+        place = write_report(runs, args.html, correction=terms.correction, pooled=terms.pooled)
+        print(f"\nwritten: {place} ({size(place.stat().st_size)}); open it in a browser", file=told)
+
+
+def _write_latex(file: str, runs: Sequence[Run], rows: pandas.DataFrame, terms: Terms) -> None:
+    """Write scores and differences as LaTeX.
+
+    Raises:
+        LabError: the file cannot be written.
+    """
+    from bidora.analysis.latex import differences_in_latex, scores_in_latex
+
+    parts = ["% needs \\usepackage{booktabs}\n" + scores_in_latex(rows, metric=terms.metric)]
+    pairs, over_tasks = terms.pairs(runs), terms.over_tasks(runs)
+    parts += [differences_in_latex(pairs)] if len(pairs) else []
+    if over_tasks is not None and len(over_tasks):
+        parts.append(differences_in_latex(over_tasks, label="tab:pooled"))
+    try:
+        write_text(Path(file).expanduser(), "\n".join(parts))
+    except OSError as error:
+        raise LabError(
+            f"--latex {file} cannot be written: {error.strerror or error}", hint="name another file"
+        ) from error
 
 
 def chosen_runs(names: Sequence[str], group: str | None, *, root: str | None) -> list[Run]:
@@ -85,23 +204,56 @@ def chosen_runs(names: Sequence[str], group: str | None, *, root: str | None) ->
     return list({run.path.resolve(): run for run in found}.values())
 
 
-def print_comparison(runs: Sequence[Run]) -> None:
+def print_comparison(runs: Sequence[Run], terms: Terms = Terms()) -> None:
     """One table per task with final scores, differences seed by seed, and what is fair about the comparison."""
-    from bidora.analysis import comparison, fairness, paired_differences
+    from bidora.analysis import comparison, fairness
 
     rows = comparison(runs)
-    pairs = paired_differences(runs)
+    pairs = terms.pairs(runs)
     by = ["task", "variant", "examples_per_class"]
     for number_of_table, ((task, variant, examples), members) in enumerate(rows.groupby(by, sort=False)):
         if number_of_table:
             print()
-        here = [row for row in pairs.to_dict("records") if all(row[name] == members.iloc[0][name] for name in by)]
+        here = pairs[(pairs[by] == members.iloc[0][by]).all(axis=1)] if len(pairs) else pairs
         amount = f", {examples:,} examples per class" if examples else ""
         print(f"{' '.join(filter(None, [task, variant]))}{amount}: test scores with 95 % intervals")
         print(comparison_table(members.to_dict("records")))
-        print("\n".join([*_footnotes(runs, members), *(row["sentence"] for row in here)]))
+        print("\n".join([*_footnotes(runs, members), *here["sentence"]]))
+        _print_differences(here)
+    _print_pooled(runs, terms)
     print()
     print("\n".join(f"· {sentence}" for sentence in fairness(runs)))
+
+
+def _print_differences(pairs: pandas.DataFrame) -> None:
+    """A table of tests and effect sizes, where there is more than one seed."""
+    from bidora.analysis import readable_differences
+
+    several = pairs[pairs["pairs"] > 1]
+    if len(several):
+        shown = readable_differences(several)
+        print()
+        print(table(list(shown.columns), shown.to_numpy().tolist()))
+
+
+def _print_pooled(runs: Sequence[Run], terms: Terms) -> None:
+    from bidora.analysis.pooling import MEANING
+
+    over_tasks = terms.over_tasks(runs)
+    if over_tasks is None:
+        return
+    print("\nOver tasks")
+    if over_tasks.empty:
+        print("No two methods share seeds on two tasks or more.")
+        return
+    rows = [
+        [f"{row['first']} − {row['second']}", row["pairs"], row["higher"], row["lower"]]
+        + [number(row[name], 3) for name in ("mean", "p", "p_corrected", "smallest_p", "effect_size", "rank_biserial")]
+        for row in over_tasks.to_dict("records")
+    ]
+    named = "p, no correction" if terms.correction == "none" else f"p ({CORRECTIONS[terms.correction]})"
+    print(table(["difference", "tasks", "better", "worse", "mean", "p", named, "smallest p", "d_z", "r"], rows))
+    print(textwrap.fill(MEANING, width=120))
 
 
 def comparison_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -141,11 +293,12 @@ def _footnotes(runs: Sequence[Run], members: pandas.DataFrame) -> list[str]:
     return notes
 
 
-def _as_json(runs: Sequence[Run], rows: pandas.DataFrame) -> dict[str, Any]:
-    from bidora.analysis import fairness, paired_differences
+def _as_json(runs: Sequence[Run], rows: pandas.DataFrame, terms: Terms) -> dict[str, Any]:
+    from bidora.analysis import fairness
 
-    pairs = paired_differences(runs).to_dict("records")
-    return {"rows": rows.to_dict("records"), "pairs": pairs, "fairness": fairness(runs)}
+    found = {"rows": rows.to_dict("records"), "pairs": terms.pairs(runs).to_dict("records"), "fairness": fairness(runs)}
+    over_tasks = terms.over_tasks(runs)
+    return found if over_tasks is None else {**found, "pooled": over_tasks.to_dict("records")}
 
 
 def _whole(value: float) -> str:

@@ -126,6 +126,85 @@ STATISTICS = (
         names=("smallest_p",),
     ),
     Entry(
+        key="p_corrected",
+        term="p, corrected for several tests",
+        topic="statistics",
+        meaning="With many tests some small p come by chance alone. Holm's correction bounds the chance of even one false "
+        "finding; Benjamini and Hochberg's the expected share of false ones among the findings. Counted are all tests of "
+        "one table, so a comparison of more methods pays for it.",
+        formula=r"p_{(i)}^{\text{Holm}} = \max_{j \le i} \min\left(1, (n - j + 1)\, p_{(j)}\right)",
+        unit="–, 0 to 1",
+        convention="Holm unless another one is named; differences without a test are not counted.",
+        source=(("", "Holm 1979; Benjamini and Hochberg 1995"),),
+        shown=("Compare", "report", "`bidora compare`"),
+        names=("correction", "tests"),
+    ),
+    Entry(
+        key="effect_size",
+        term="Effect size d_z",
+        topic="statistics",
+        meaning="The mean paired difference in units of its spread from pair to pair (Cohen's d for pairs). It tells how "
+        "regular a difference is, not how large in points: a tenth of a point that hardly varies gives a large one. "
+        "With a handful of seeds it is itself very uncertain, and too large on average.",
+        formula=r"d_z = \frac{\bar d}{s_d}",
+        unit="–, in standard deviations of the differences",
+        convention="Standard deviation with n − 1; infinite where all differences are equal and not 0.",
+        source=(("", "Cohen 1988; Lakens 2013"),),
+        shown=("Compare", "report", "`bidora compare`"),
+    ),
+    Entry(
+        key="rank_biserial",
+        term="Rank-biserial correlation r",
+        topic="statistics",
+        meaning="The effect size that belongs to the signed-rank test: the ranks of the differences in favour of the first, "
+        "less those in favour of the second, as a share of all ranks. 1: every difference is positive; 0: balanced; −1: "
+        "every one is negative.",
+        formula=r"r = \frac{W^+ - W^-}{W^+ + W^-}",
+        unit="–, −1 to 1",
+        convention="Zeros are dropped, ties share their mean rank, as in the test.",
+        source=(("", "Kerby 2014"),),
+        shown=("Compare", "report", "`bidora compare`"),
+    ),
+    Entry(
+        key="pooled",
+        term="Difference pooled over tasks",
+        topic="statistics",
+        meaning="Each task counts as one pair, the mean over its shared seeds, and the signed-rank test is made over tasks, as "
+        "the papers do over GLUE. It asks whether one method tends to be above the other on tasks like these; it ranks "
+        "a point of accuracy against a point of a correlation, and says nothing of a single task or of other seeds.",
+        unit="as the test: p from 0 to 1",
+        convention="Primary scores; where lower is better the sign is turned round.",
+        source=(("bidora", "the published p = 2.4e-4 over GLUE"), ("", "Demšar 2006")),
+        shown=("report", "`bidora compare --pooled`", "Published results"),
+        names=("tasks",),
+    ),
+    Entry(
+        key="tuning",
+        term="Trials on the selection split",
+        topic="statistics",
+        meaning="How many values of a setting were tried for a method before the runs that count, each scored on the selection "
+        "split, which is never trained on, and with how many seeds. A method that was given more trials had more chances; "
+        "where run folders do not say, it is unknown.",
+        unit="count",
+        convention="Noted by `bidora sweep --tune`; the test data play no part in the choice.",
+        source=(("", "definition of this lab"),),
+        shown=("Compare, fairness box",),
+        names=("trials", "selection_scores"),
+    ),
+    Entry(
+        key="test_items",
+        term="A difference in test items",
+        topic="statistics",
+        meaning="How many answers of the test set a difference of accuracy amounts to: the difference times the number of test "
+        "items. On RTE a point is less than three of 277 answers. Correlations and errors are no counts of answers.",
+        formula=r"\Delta\,\text{accuracy} \cdot n_{test}",
+        unit="test items",
+        convention="Published scores are printed with one decimal, so each count may be off by 0.1 points' worth of items.",
+        source=(("", "definition of this lab"),),
+        shown=("Published results", "`bidora published`"),
+        names=("items",),
+    ),
+    Entry(
         key="fairness",
         term="Fairness box",
         topic="statistics",

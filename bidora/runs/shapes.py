@@ -15,7 +15,7 @@ _NUMBER = (int, float)
 META: Shapes = {
     **dict.fromkeys(("name", "group", "note", "created", "kind", "unit", "primary", "cloned_from"), str),
     **dict.fromkeys(("tags", "labels", "notes"), list),
-    **dict.fromkeys(("data", "device", "versions", "model"), dict),
+    **dict.fromkeys(("data", "device", "versions", "model", "tuning"), dict),
     "prediction": (dict, str),
     "max_length": int,
 }

@@ -1,5 +1,6 @@
 """Numbers with their uncertainty: lines through weight dynamics, intervals, paired comparisons. No torch here."""
 
+from bidora.statistics.corrections import CORRECTIONS, corrected
 from bidora.statistics.fitting import TINY_DIRECTION_CHANGE, DynamicsFit, fit_dynamics
 from bidora.statistics.intervals import (
     Interval,
@@ -12,12 +13,14 @@ from bidora.statistics.pairs import PairedDifference, SignedRank, paired_differe
 from bidora.statistics.resampling import multiplicities, weighted_correlation, weighted_ranks
 
 __all__ = [
+    "CORRECTIONS",
     "TINY_DIRECTION_CHANGE",
     "DynamicsFit",
     "Interval",
     "PairedDifference",
     "SignedRank",
     "bootstrap_interval",
+    "corrected",
     "fit_dynamics",
     "mean_interval",
     "multiplicities",
