@@ -48,7 +48,7 @@ $(VENV)/.base: $(VENV)/.torch
 
 $(VENV)/.test: $(VENV)/.base
 	@echo "installing what the tests need"
-	@$(PINNED) -e ".[app,notebooks,test,bench,tagging]"
+	@$(PINNED) -e ".[app,notebooks,test,bench,tagging,generation]"
 	@$(INSTALL_BETTY)
 	@touch $@
 

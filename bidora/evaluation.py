@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from bidora.classifier import Classifier
 from bidora.encoding import Encoded, TargetScale
 from bidora.kinds import get_kind
 from bidora.metrics import score, score_intervals
-from bidora.recorder import Progress
+from bidora.recorder import STATUS_SECONDS, Progress
+from bidora.runs import Run
 from bidora.tasks.splits import Split
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 SAMPLE_SEED = 20_250_701
 """Draws the sample of a split for scores on the way; the same in every run, so that curves can be compared."""
+
+
+class StopWished(Exception):
+    """Somebody wishes the run to stop in the middle of a test; what was trained is saved."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def evaluate(
 
     Args:
         model: the classifier; its mode is put back afterwards.
-        split: what to run.
+        split: what to run; of written texts each distinct input once, with all its references.
         kind: name of one of `bidora.kinds`.
         labels: names of the classes.
         scale: brings a regression's outputs back to the task's own unit.
@@ -79,12 +85,13 @@ def evaluate(
         metrics: as in Evaluation.
         progress: told after each batch.
     """
+    asked = get_kind(kind)
+    split = asked.scored(split)
     order = split.by_length()
     if 0 < limit < len(split):
         sample = np.random.default_rng(SAMPLE_SEED).permutation(len(split))[:limit]
         order = order[np.isin(order, sample)]
     device = next(model.parameters()).device
-    asked = get_kind(kind)
     collate = asked.collator(pad_id)
     was_training = model.training
     model.eval()
@@ -107,3 +114,30 @@ def evaluate(
     outputs, targets = outputs[back], targets[back]
     scores = score(kind, outputs, targets, labels, metrics=metrics)
     return Evaluation(kind, outputs, targets, sum(losses) / max(terms, 1), scores, metrics)
+
+
+def watched(run: Run, progress: Progress | None) -> Progress:
+    """Progress of a long test: the time left goes into status.json, and a wish to stop is granted before the next batch.
+
+    Args:
+        run: what is tested.
+        progress: told, too.
+
+    Returns:
+        A progress that raises StopWished.
+    """
+    began = written = time.perf_counter()
+
+    def tell(what: str, done: float, total: float) -> None:
+        nonlocal written
+        now = time.perf_counter()
+        if progress is not None:
+            progress(what, done, total)
+        if done < total and run.stop_requested():
+            raise StopWished
+        if now - written > STATUS_SECONDS or done >= total:
+            written = now
+            left = (now - began) / done * (total - done) if done else None
+            run.update_status(eta_seconds=None if left is None or done >= total else round(left, 1))
+
+    return tell

@@ -39,7 +39,7 @@ def test_conda_users_get_the_same_packages_with_the_same_bounds():
     named = conda()
     assert named.pop("python") == PROJECT["requires-python"]
     assert named.pop("pip") == ""
-    assert named == declared("app", "notebooks", "test", "bench", "tagging")
+    assert named == declared("app", "notebooks", "test", "bench", "tagging", "generation")
 
 
 def test_every_declared_package_is_pinned_within_its_bounds():
@@ -63,7 +63,7 @@ def test_name_script_licence_and_extras():
     assert PROJECT["name"] == "bidora-lab"
     assert PROJECT["license"] == "Apache-2.0"
     assert PROJECT["scripts"] == {"bidora": "bidora.__main__:main"}
-    assert set(EXTRAS) == {"app", "notebooks", "test", "bench", "tagging", "dev"}
+    assert set(EXTRAS) == {"app", "notebooks", "test", "bench", "tagging", "generation", "dev"}
     assert "betty-ml" not in declared(*EXTRAS)  # pip 24.1 and newer refuse its metadata
 
 

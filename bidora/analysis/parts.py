@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 from bidora.analysis.grouping import Facts, facts_of, number
 from bidora.analysis.tables import dynamics_fits, dynamics_table, fits_of
 from bidora.benchmark_scores import ON_REQUEST
-from bidora.metrics import METRICS, PRIMARY
+from bidora.metrics import METRICS, PRIMARY, SCORINGS
 from bidora.runs import Run
 
 if TYPE_CHECKING:
     import pandas
 
     from bidora.statistics import DynamicsFit
-
-EXAMPLES_ON_THE_WAY = 128
-"""So many test examples are scored on the way where the settings say 0."""
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -48,7 +44,7 @@ def measured(runs: Sequence[Run]) -> Measured:
     planned = [str(each.meta.get("primary")) for each in facts]
     named = [each.primary for each in facts] + [name for name in planned if name in known]
     metric = next(filter(None, named), PRIMARY[kind])
-    counts = {_examples(each) for each in facts}
+    counts = {_examples(each, SCORINGS[kind].sample) for each in facts}
     return Measured(
         metric,
         "squared standardised error" if kind == "regression" else "nats",
@@ -57,8 +53,8 @@ def measured(runs: Sequence[Run]) -> Measured:
     )
 
 
-def _examples(facts: Facts) -> int:
-    wanted, there = facts.config.evaluation_examples or EXAMPLES_ON_THE_WAY, facts.at("n_test")
+def _examples(facts: Facts, usual: int) -> int:
+    wanted, there = facts.config.evaluation_examples or usual, facts.at("n_test")
     return int(min(wanted, there)) if math.isfinite(there) else wanted
 
 

@@ -7,13 +7,16 @@ torch how it is scored. How its examples are cut is said in `bidora.tasks.cuts.s
 from __future__ import annotations
 
 from bidora.errors import LabError
+from bidora.kinds.generation import Generation
 from bidora.kinds.kind import Kind
 from bidora.kinds.tagging import Tagging
 from bidora.kinds.whole import Classification, Multilabel, Regression
 
 __all__ = ["KINDS", "Kind", "get_kind"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(), Regression(), Multilabel(), Tagging())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (Classification(), Regression(), Multilabel(), Tagging(), Generation())
+}
 """Every kind by name."""
 
 

@@ -42,6 +42,10 @@ class Kind:
         """A split as token ids and targets."""
         return EncodedSplit(split, tokenizer, max_length=max_length, scale=scale)
 
+    def scored(self, split: Encoded) -> Encoded:
+        """What of an encoded split is tested, where that is not example by example."""
+        return split
+
     def remarks(self, splits: Mapping[str, Encoded]) -> list[str]:
         """What is to be said about encoded splits beside the notes of the task."""
         return []

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bidora.benchmark_scores import check_requested, on_request
 from bidora.errors import LabError
+from bidora.metrics.generated import GENERATION
 from bidora.metrics.scoring import Array, Measure, Scoring, Weights
 from bidora.metrics.tagging import TAGGING
 from bidora.metrics.whole import CLASSIFICATION, MULTILABEL, REGRESSION
@@ -23,6 +24,7 @@ SCORINGS: dict[str, Scoring] = {
     "regression": REGRESSION,
     "multilabel": MULTILABEL,
     "tagging": TAGGING,
+    "generation": GENERATION,
 }
 """How each kind of task is scored."""
 
@@ -35,10 +37,14 @@ PRIMARY = {kind: names[0] for kind, names in METRICS.items()}
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "mse"})
 """Scores that are errors, in the target's units (mse: squared)."""
 
+UNBOUNDED = LOWER_IS_BETTER | {"nist"}
+"""Scores that may be larger than 1."""
+
 SHARES = frozenset(
     {
         *("accuracy", "macro_f1", "micro_f1", "subset_accuracy", "f1", "weighted_precision", "weighted_f1"),
         *("entity_f1", "entity_precision", "entity_recall"),
+        *("bleu", "meteor", "rouge_l", "chrf"),
     }
 )
 """Scores between 0 and 1 that are printed in %, and their differences in points."""
@@ -66,8 +72,8 @@ def score(
     Args:
         kind: one of `SCORINGS`.
         outputs: logits (n, classes); (n,) or (n, 1) predictions for regression; a multilabel logit above 0 means yes;
-            tagging: n arrays of tags, indices into the labels.
-        targets: int (n,); float (n,); 0/1 (n, classes); n arrays of tags.
+            tagging: n arrays of tags, indices into the labels; generation: n texts.
+        targets: int (n,); float (n,); 0/1 (n, classes); n arrays of tags; n tuples of references.
         labels: names of the classes or tags; () for regression.
         metrics: a benchmark's own scores, also those of `bidora.benchmark_scores.ON_REQUEST`; they come first.
 
@@ -75,7 +81,8 @@ def score(
         classification: accuracy, macro_f1 (mean over the classes that occur in targets or predictions), mcc;
         regression: spearman, pearson, rmse, mae (both in the target's units);
         multilabel: micro_f1, macro_f1, subset_accuracy;
-        tagging: entity_f1, entity_precision, entity_recall.
+        tagging: entity_f1, entity_precision, entity_recall;
+        generation: bleu, nist (no share: from 0 on), meteor (where WordNet is found), rouge_l, chrf.
         A score that is undefined, such as the correlation of constant predictions, is None.
 
     Raises:

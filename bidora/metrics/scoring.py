@@ -28,6 +28,8 @@ class Scoring:
         constant: training targets, test targets, labels → outputs for the test items that an answer which does not look
             at its input would give, learnt from the training targets alone.
         proportions: scores that are the share of right items, which have an exact interval.
+        sample: so many items are scored on the way where the settings say 0.
+        train_sample: so many training items are scored at the end.
     """
 
     names: tuple[str, ...]
@@ -35,6 +37,8 @@ class Scoring:
     measure: Callable[[Array, Array, Sequence[str]], Measure]
     constant: Callable[[Array, Array, Sequence[str]], Array]
     proportions: frozenset[str] = frozenset()
+    sample: int = 128
+    train_sample: int = 1000
 
 
 def objects(items: Sequence[Any] | Array) -> Array:

@@ -13,7 +13,7 @@ PLACES = ("step", "phase_index", "layer", "unit", "index")
 
 NUMBERS = (
     *("delta_m", "delta_m_signed_percent", "delta_d", "angle_degrees", "m0", "m", "singular_value", "cumulative"),
-    *("direct_norm", "implicit_norm", "magnitude_gradient_norm", "cosine", "probability"),
+    *("direct_norm", "implicit_norm", "magnitude_gradient_norm", "cosine", "probability", "rouge_l"),
 )
 
 WORDS = ("phase", "module", "name", "id", "input")

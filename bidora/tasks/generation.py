@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy
 
 from bidora.config import RunConfig
+from bidora.metrics.generated import WITHOUT_WORDNET, require_libraries, wordnet_is_here
 from bidora.models.packages import Progress
 from bidora.tasks.generation_files import HUB_ID, Pairs, read_part
 from bidora.tasks.splits import Split, TaskData
@@ -19,8 +20,9 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     """Read the training pairs and what is scored: E2E's test set, or with variant=dev its development set.
 
     Raises:
-        LabError: the files are not there, or a line of them cannot be read.
+        LabError: the libraries that score texts are missing, the files are not there, or a line cannot be read.
     """
+    require_libraries()
     part = "dev" if config.variant == "dev" else "test"
     if progress is not None:
         progress("reading E2E", 0, 0)
@@ -37,6 +39,8 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
         notes.append(
             "the development set takes the place of the test set: choose settings on it, report on variant=test"
         )
+    if not wordnet_is_here():
+        notes.append(WITHOUT_WORDNET)
     notes += [
         f"{each.name}: {each.skipped} rows without meaning representation or text were left out"
         for each in (train, scored)
