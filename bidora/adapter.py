@@ -1,4 +1,7 @@
-"""RunConfig → PEFT model: what is adapted and what is trained. One of the two places that know `method`."""
+"""RunConfig → adapted model: the chosen method's change is applied, everything else is frozen.
+
+Which layers and which parameters; what a method is, is said in `bidora.methods`.
+"""
 
 from __future__ import annotations
 
@@ -8,66 +11,98 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bidora.classifier import Classifier
+from bidora.classifier import Classifier, head_modules, task_type_of
 from bidora.config import RunConfig
-from bidora.dora_layer import use_dora_linear
 from bidora.errors import LabError
+from bidora.methods import get_method
+from bidora.methods.dora import MAGNITUDE
 from bidora.shortcuts import first_token_only, pack_frozen_linears
 
-MAGNITUDE = "lora_magnitude_vector"
-"""PEFT's name for m; every other trainable parameter belongs to the direction's level (A, B and head)."""
+__all__ = [
+    "MAGNITUDE",
+    "adapt",
+    "adapted_layers",
+    "initial_norms",
+    "peft_config",
+    "split_parameters",
+    "target_names",
+]
+
+ROLES = {
+    "query": ("query_proj", "q_proj", "q_lin", "Wq"),
+    "key": ("key_proj", "k_proj", "k_lin"),
+    "value": ("value_proj", "v_proj", "v_lin"),
+}
+"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT."""
 
 
 def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
-    """Add the adapter that the settings ask for; what is returned is a PeftModel (for "full", the model itself).
+    """Change a model as the method asks, and freeze what it does not train.
 
-    A `Classifier` is adapted in place: its backbone becomes the PeftModel, and the classifier is returned.
-    LoRA and DoRA are PEFT's own modules. For bidora, and for kernel="fast", the DoRA layers get this project's forward.
+    A `Classifier` is adapted in place: its backbone becomes the PeftModel, and the classifier is returned. Of any other
+    model the PeftModel is returned; for methods without adapter the model itself.
 
     Raises:
-        LabError: a target module is unknown or not linear, or the rank exceeds a layer's width.
+        LabError: a target module is unknown or not linear, a setting does not fit a layer, or nothing would be trained.
     """
+    method = get_method(config.method)
     if isinstance(model, Classifier):
         head_names = model.head_names()
         model.backbone = adapt(model.backbone, config)
-        if config.method != "full":
-            _train_only(model, head_names)
+        _train_only(model, config, head_names)
+        if not all(parameter.requires_grad for parameter in model.parameters()):
             _apply_shortcuts(model, config)
         return model
-    if config.method == "full":
-        model.requires_grad_(True)
+    if not method.uses_peft:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(method.trains(name))
+        method.prepare(model, config)
         return model
     from peft import get_peft_model
 
     _check_targets(model, config)
-    peft_model = get_peft_model(model, lora_config(model, config))
-    _use_norm(peft_model, config)
+    peft_model = get_peft_model(model, peft_config(model, config))
+    method.prepare(peft_model, config)
     return peft_model
 
 
-def lora_config(model: nn.Module, config: RunConfig) -> Any:
+def peft_config(model: nn.Module, config: RunConfig) -> Any:
     """PEFT's configuration for these settings; heads of transformers' own classifiers are saved with the adapter."""
-    from peft import LoraConfig
-
-    heads = [name for name, child in model.named_children() if name in ("classifier", "score")]
-    return LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
-        use_dora=config.method in ("dora", "bidora"),
-        task_type="SEQ_CLS" if heads else "FEATURE_EXTRACTION",
-        modules_to_save=heads or None,
+    return get_method(config.method).peft_config(
+        config,
+        target_modules=list(target_names(model, config.target_modules)),
+        task_type=task_type_of(model),
+        modules_to_save=head_modules(model) or None,
     )
 
 
-def split_parameters(model: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
+def target_names(model: nn.Module, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of layers to adapt, in the words of this architecture.
+
+    query, key and value are roles: where a model has no linear layer of that name, its own name for it is taken, such as
+    query_proj in DeBERTa-v2 or q_proj in Llama. Other names are taken as they are.
+    """
+    ends = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    found = []
+    for name in wanted:
+        own = [] if name in ends else [other for other in ROLES.get(name, ()) if other in ends]
+        found.append(own[0] if own else name)
+    return tuple(dict.fromkeys(found))
+
+
+def split_parameters(
+    model: nn.Module, upper: str = MAGNITUDE
+) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
     """The two levels: (direction, magnitude), by parameter name. The head is neither A, B nor m: it goes with direction.
 
     Frozen parameters belong to neither, except magnitudes, which are frozen during lower steps.
+
+    Args:
+        model: adapted.
+        upper: the part of a name that marks the upper level, for methods whose upper level is not the magnitude.
     """
-    direction = {name: p for name, p in model.named_parameters() if p.requires_grad and MAGNITUDE not in name}
-    magnitude = {name: p for name, p in model.named_parameters() if MAGNITUDE in name}
+    direction = {name: p for name, p in model.named_parameters() if p.requires_grad and upper not in name}
+    magnitude = {name: p for name, p in model.named_parameters() if upper in name}
     return direction, magnitude
 
 
@@ -81,23 +116,13 @@ def initial_norms(model: nn.Module) -> dict[str, Tensor]:
 
 def adapted_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """PEFT's adapted linear layers with their names in the model."""
-    from peft.tuners.lora import Linear
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
-
-
-def norm_is_attached(config: RunConfig) -> bool:
-    """Whether gradients flow through ‖V‖ under these settings."""
-    return config.norm == "attached" or (config.norm == "auto" and config.method == "bidora")
-
-
-def _use_norm(model: nn.Module, config: RunConfig) -> None:
-    """Choose the layer's forward: PEFT's own only for the detached norm with kernel="peft"."""
-    attached = norm_is_attached(config)
-    if config.method not in ("dora", "bidora") or (config.kernel == "peft" and not attached):
-        return
-    twice = config.method == "bidora" and config.mixed_product == "exact"
-    use_dora_linear(model, norm_attached=attached, fused=config.kernel == "fast" and not twice)
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer) and isinstance(module.get_base_layer(), nn.Linear)
+    ]
 
 
 def _apply_shortcuts(model: Classifier, config: RunConfig) -> None:
@@ -108,18 +133,20 @@ def _apply_shortcuts(model: Classifier, config: RunConfig) -> None:
     pack_frozen_linears(model)
 
 
-def _train_only(model: Classifier, head_names: list[str]) -> None:
-    """Freeze everything but the adapter and the head."""
+def _train_only(model: Classifier, config: RunConfig, head_names: list[str]) -> None:
+    """Freeze everything but what the method trains and the head."""
+    method = get_method(config.method)
     for name, parameter in model.named_parameters():
-        trained = "lora_" in name or "modules_to_save" in name or name in head_names
-        parameter.requires_grad_(trained)
+        new = "modules_to_save" in name or name in head_names
+        parameter.requires_grad_(new or method.trains(name))
 
 
 def _check_targets(model: nn.Module, config: RunConfig) -> None:
-    """Every name must end some linear layer's name, and the rank must fit into each of them."""
+    """Every name must end some linear layer's name, and what the method adds must fit into each of them."""
+    method = get_method(config.method)
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     ends = sorted({name.split(".")[-1] for name in linear})
-    for target in config.target_modules:
+    for target in target_names(model, config.target_modules):
         fitting = {name: module for name, module in linear.items() if name == target or name.endswith(f".{target}")}
         if not fitting:
             near = difflib.get_close_matches(target, [*ends, *linear], n=3, cutoff=0.4)
@@ -128,9 +155,5 @@ def _check_targets(model: nn.Module, config: RunConfig) -> None:
                 hint=f"near names: {', '.join(near)}" if near else f"its linear layers end in: {', '.join(ends)}",
             )
         name, module = min(fitting.items(), key=lambda item: min(item[1].weight.shape))
-        width = min(module.weight.shape)
-        if config.rank > width:
-            raise LabError(
-                f"rank={config.rank} exceeds the width of {name} (allowed: 1 to {width})",
-                hint=f"use a rank of at most {width}",
-            )
+        rows, columns = module.weight.shape
+        method.check_layer(config, name, (rows, columns))

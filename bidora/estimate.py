@@ -12,13 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from bidora.config import RunConfig, gradient_evaluations
+from bidora.methods import get_method
 from bidora.models import get_model
 from bidora.runs import Run
 from bidora.tasks import get_task
 from bidora.wording import counted
-
-PASS_COST = {"lora": 1.0, "dora": 1.1, "bidora": 1.2, "full": 1.3}
-"""Seconds of one forward and backward pass, against LoRA's: rough values, used only where no run of the method is there."""
 
 LIBRARIES_BYTES = 450e6
 """What a process holds before it has a model: Python, torch, transformers."""
@@ -83,7 +81,7 @@ def estimate(config: RunConfig, runs: Iterable[Run]) -> Estimate:
     for each in chosen:
         by_method.setdefault(each.config.method, []).append(each)
     nearest = by_method.get(config.method, chosen)
-    factor = {id(each): PASS_COST[config.method] / PASS_COST[each.config.method] for each in nearest}
+    factor = {id(each): _pass_cost(config) / _pass_cost(each.config) for each in nearest}
     pace = statistics.median(each.pace * factor[id(each)] for each in nearest)
     around = statistics.median(each.around for each in chosen)
     work = gradient_evaluations(config) * _tokens(config)
@@ -169,6 +167,11 @@ def _basis(config: RunConfig, runs: list[_Known], here: bool, same_task: list[_K
     if method != {config.method}:
         words += f" (of {' and '.join(sorted(method))}, none of {config.method} yet)"
     return words if same_task else f"{words}, on another task: a rough guess"
+
+
+def _pass_cost(config: RunConfig) -> float:
+    """Seconds of one forward and backward pass against LoRA's, used only where no run of the method is there."""
+    return get_method(config.method).pass_cost
 
 
 def _model(config: RunConfig) -> str:

@@ -1,4 +1,4 @@
-"""The phases of each method: what is trained in which order, from which values. Used by train.py alone."""
+"""The phases of a run: what is trained in which order, from which values. Used by train.py alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainingArguments
 
-from bidora.adapter import MAGNITUDE
-from bidora.config import RunConfig
+from bidora.checkpoint import COMPLETE_FILE
+from bidora.config import RunConfig, is_bilevel
 from bidora.errors import LabError
-from bidora.trainer import COMPLETE_FILE
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ class Phase:
         name: train, search or retrain.
         index: 0 or 1.
         steps: training steps.
-        bilevel: whether the magnitude is trained on an upper level.
-        from_start: whether A, B and head begin from their initial values (else from where the phase before left them).
-        magnitude_fixed: whether m keeps its value.
+        bilevel: whether there is an upper level.
+        from_start: whether the lower level begins from its initial values (else from where the phase before left it).
+        upper_fixed: whether what the upper level trains keeps its value.
     """
 
     name: str
@@ -34,31 +33,40 @@ class Phase:
     steps: int
     bilevel: bool = False
     from_start: bool = False
-    magnitude_fixed: bool = False
+    upper_fixed: bool = False
 
 
 def phases_of(config: RunConfig) -> list[Phase]:
-    """One phase for LoRA, DoRA and full; search and retraining with the magnitude fixed for BiDoRA."""
-    if config.method != "bidora":
+    """One phase for methods with one level; else search, and retraining with the upper level's tensors fixed."""
+    if not is_bilevel(config):
         return [Phase("train", 0, config.steps)]
     search = Phase("search", 0, config.steps, bilevel=True)
     if config.retrain == "none":
         return [search]
     restart = config.retrain == "restart"
-    return [search, Phase("retrain", 1, config.steps_of_retraining, from_start=restart, magnitude_fixed=True)]
+    return [search, Phase("retrain", 1, config.steps_of_retraining, from_start=restart, upper_fixed=True)]
 
 
-def prepare_parameters(model: nn.Module, phase: Phase, initial: dict[str, Tensor]) -> None:
-    """Set which parameters the phase trains, and put the direction back to its initial values where it starts again."""
+def prepare_parameters(model: nn.Module, phase: Phase, initial: dict[str, Tensor], *, upper: str) -> None:
+    """Set which parameters the phase trains, and put the lower level back to its initial values where it starts again.
+
+    Args:
+        model: adapted.
+        phase: about to begin.
+        initial: trained tensors at step 0, by name.
+        upper: the part of a name that marks the upper level; empty where there is none.
+    """
+    if not upper:
+        return
     for name, parameter in model.named_parameters():
-        if MAGNITUDE in name:
-            parameter.requires_grad_(not phase.magnitude_fixed)
+        if upper in name:
+            parameter.requires_grad_(not phase.upper_fixed)
     if not phase.from_start:
         return
     named = dict(model.named_parameters())
     with torch.no_grad():
         for name, tensor in initial.items():
-            if MAGNITUDE not in name:
+            if upper not in name:
                 named[name].copy_(tensor)
 
 

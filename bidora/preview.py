@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bidora.config import RunConfig, differences, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
+from bidora.methods import get_method, uses
 from bidora.tasks import prepare, task_is_fetched
 from bidora.wording import METHOD_NAMES, number, size
 
@@ -101,10 +102,17 @@ def method_in_words(config: RunConfig) -> str:
     return f"{METHOD_NAMES[config.method]}: {what_in_words(config)}"
 
 
+_WORDS = {"rank": "rank", "alpha": "α", "frequencies": "frequencies", "b_learning_rate_ratio": "B's learning rate ×"}
+_WITHOUT_ADAPTER = {"full": "every weight", "bitfit": "every bias and the head", "head": "the head"}
+
+
 def what_in_words(config: RunConfig) -> str:
     """What of the model is trained."""
-    adapted = f"rank {config.rank}, α {config.alpha:g}, on {', '.join(config.target_modules)}"
-    return {"full": "every weight"}.get(config.method, adapted)
+    method = get_method(config.method)
+    words = [f"{symbol} {getattr(config, name):g}" for name, symbol in _WORDS.items() if uses(config.method, name)]
+    if not method.uses_peft:
+        return _WITHOUT_ADAPTER.get(config.method, method.summary)
+    return f"{', '.join(words)}, on {', '.join(config.target_modules)}"
 
 
 def phases_in_words(config: RunConfig) -> str:

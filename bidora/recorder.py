@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from bidora.adapter import MAGNITUDE, adapted_layers
+from bidora.adapter import MAGNITUDE, adapted_layers, target_names
 from bidora.cost import Cost
 from bidora.decomposition import merged_weight, unit_change
 from bidora.errors import LabError
+from bidora.methods import Method, get_method
 from bidora.runs import Run
 
 Progress = Callable[[str, float, float], None]
@@ -255,21 +256,33 @@ def changes(before: Tensor, after: Tensor) -> Tensor:
     return torch.stack([units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()])
 
 
-def base_weights(model: nn.Module, target_modules: tuple[str, ...]) -> dict[str, Tensor]:
-    """W0 of the adapted layers, by name; without an adapter (full fine-tuning) copies of the layers it would adapt."""
-    layers = adapted_layers(model)
+def base_weights(model: nn.Module, target_modules: tuple[str, ...], method: Method | None = None) -> dict[str, Tensor]:
+    """W0 of the adapted layers, by name; without an adapter (full fine-tuning) copies of the layers it would adapt.
+
+    Args:
+        model: adapted, before training.
+        target_modules: as in the settings.
+        method: LoRA where none is given.
+    """
+    layers, method = adapted_layers(model), method or get_method("lora")
     if layers:
-        return {name: layer.get_base_layer().weight.detach() for name, layer in layers}
+        return {name: method.pretrained_weight(layer) for name, layer in layers}
+    ends = tuple(f".{name}" for name in target_names(model, target_modules))
     return {
         name: module.weight.detach().clone()
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name.split(".")[-1] in target_modules
+        if isinstance(module, nn.Linear) and f".{name}".endswith(ends)
     }
 
 
 @torch.no_grad()
 def merged_weights(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
-    """The weights that act: W0 + s·BA for LoRA, m ⊙ V/‖V‖ for DoRA and BiDoRA, the weight itself without an adapter."""
+    """The weights that act: W0 + s·BA for LoRA, m ⊙ V/‖V‖ for DoRA and BiDoRA, the weight itself without an adapter.
+
+    Other layers of PEFT say themselves what they add (`get_delta_weight`).
+    """
+    from peft.tuners.lora import Linear as LoraLinear
+
     modules = dict(model.named_modules())
     merged = {}
     for name in names:
@@ -277,8 +290,11 @@ def merged_weights(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
         if not hasattr(layer, "get_base_layer"):
             merged[name] = layer.weight.detach()
             continue
-        adapter = layer.active_adapters[0]
-        weight, scale = layer.get_base_layer().weight, layer.scaling[adapter]
+        adapter, weight = layer.active_adapters[0], layer.get_base_layer().weight
+        if not isinstance(layer, LoraLinear):
+            merged[name] = weight.detach() + layer.get_delta_weight(adapter)
+            continue
+        scale = layer.scaling[adapter]
         lora_A, lora_B = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
         magnitudes = layer.lora_magnitude_vector
         magnitude = magnitudes[adapter].weight if adapter in magnitudes else None

@@ -12,6 +12,7 @@ from bidora.classifier import Classifier, save_head
 from bidora.encoding import TargetScale
 from bidora.evaluation import Evaluation
 from bidora.final_weights import spectrum_table, unit_table
+from bidora.methods import Method, get_method
 from bidora.metrics import baseline, primary_of
 from bidora.recorder import merged_weights
 from bidora.runs import Run, finite, write_json
@@ -96,8 +97,11 @@ def save_adapter(
     labels: tuple[str, ...],
     kind: str,
     scale: TargetScale | None,
+    method: Method | None = None,
 ) -> None:
     """Save in the layout of PEFT (full fine-tuning: of transformers), with tokenizer, labels and a mean-pooling head.
+
+    BitFit and head only, which PEFT does not know, leave the trained tensors and a README.md that says how to load them.
 
     Args:
         model: trained.
@@ -107,6 +111,7 @@ def save_adapter(
         labels: names of the classes.
         kind: classification, regression or multilabel.
         scale: of the target, for regression.
+        method: what the model was adapted by; LoRA's or full fine-tuning's way of saving where none is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     adapters = getattr(model.backbone, "peft_config", {})
@@ -114,8 +119,7 @@ def save_adapter(
         adapter.base_model_name_or_path = base
     encoder = model.backbone.get_base_model() if adapters else model.backbone
     encoder.name_or_path = encoder.config._name_or_path = base  # PEFT's model card takes it from both
-    # only linear layers are adapted; "auto" would look for the base model on the hub to compare vocabularies
-    model.backbone.save_pretrained(str(folder), **({"save_embedding_layers": False} if adapters else {}))
+    (method or get_method("lora" if adapters else "full")).save(model.backbone, folder)
     tokenizer.save_pretrained(str(folder))
     save_head(model, folder)
     how: dict[str, Any] = {"pooling": model.pooling, "kind": kind, "labels": list(labels)}

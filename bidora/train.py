@@ -11,11 +11,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoTokenizer, set_seed
 
-from bidora.adapter import adapt, split_parameters
+from bidora.adapter import MAGNITUDE, adapt, split_parameters
+from bidora.checkpoint import (
+    COMPLETE_FILE,
+    COST_FILE,
+    TRAINABLE_FILE,
+    load_method_state,
+    load_trainable,
+    save_method_state,
+    trainable_tensors,
+)
 from bidora.classifier import Classifier, build_classifier, quiet_transformers
+from bidora.config import is_bilevel
 from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
 from bidora.encoding import EncodedSplit, PaddingCollator, TargetScale
 from bidora.evaluation import Evaluation, evaluate
+from bidora.methods import get_method
 from bidora.metrics import primary_of
 from bidora.models import get_model, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
@@ -24,15 +35,7 @@ from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestSc
 from bidora.result import result_of, save_adapter, write_final_weights
 from bidora.runs import Run, read_json, write_json
 from bidora.tasks import Prepared, get_task, prepare
-from bidora.trainer import (
-    COMPLETE_FILE,
-    COST_FILE,
-    TRAINABLE_FILE,
-    BiLevelTrainer,
-    LevelTrainer,
-    load_trainable,
-    trainable_tensors,
-)
+from bidora.trainer import BiLevelTrainer, LevelTrainer
 from bidora.working import working_on
 
 
@@ -82,6 +85,7 @@ class _Training:
 
     def __init__(self, run: Run, progress: Progress | None) -> None:
         self.run, self.progress, self.config = run, progress, run.config
+        self.method = get_method(self.config.method)
         self.device = compute_device(self.config)
         self.cost = Cost()
         self.began = time.perf_counter()
@@ -94,8 +98,8 @@ class _Training:
         data = self._read_data()
         self._tell("reading the model")
         model = self._build(data)
-        initial = trainable_tensors(model)
-        base = base_weights(model, self.config.target_modules)
+        initial = trainable_tensors(model, self.method.upper)
+        base = base_weights(model, self.config.target_modules, self.method)
         after_search: dict[str, Any] = {}
         for phase in phases_of(self.config):
             if not self._train_phase(phase, model, data, base, initial):
@@ -139,7 +143,7 @@ class _Training:
     def _build(self, data: _Data) -> Classifier:
         """The adapted classifier with its initial values, which depend on the seed alone."""
         config = self.config
-        twice = config.method == "bidora" and config.mixed_product == "exact" and config.unroll_scale != "0"
+        twice = is_bilevel(config) and config.mixed_product == "exact" and config.unroll_scale != "0"
         set_seed(config.seed)
         model = build_classifier(self.folder, config, outputs=data.outputs, attention="eager" if twice else None)
         set_seed(config.seed)
@@ -154,9 +158,10 @@ class _Training:
         """Train one phase from its last checkpoint; returns whether it came to its end."""
         run, folder = self.run, self.run.checkpoints_dir / phase.name
         end = folder / "end"
-        prepare_parameters(model, phase, initial)
+        prepare_parameters(model, phase, initial, upper=self.method.upper)
         if (end / COMPLETE_FILE).exists():
-            load_trainable(model, end / TRAINABLE_FILE)
+            load_trainable(model, end / TRAINABLE_FILE, self.method.upper)
+            load_method_state(self.method, model, end)
             self.cost.load(read_json(end / COST_FILE))
             return True
         checkpoint = last_checkpoint(folder)
@@ -172,7 +177,8 @@ class _Training:
         if progress.stopped:
             return False
         end.mkdir(parents=True, exist_ok=True)
-        save_file(trainable_tensors(model), end / TRAINABLE_FILE)
+        save_file(trainable_tensors(model, self.method.upper), end / TRAINABLE_FILE)
+        save_method_state(self.method, model, end)
         write_json(end / COST_FILE, self.cost.to_dict())
         (end / COMPLETE_FILE).touch()
         return True
@@ -258,6 +264,7 @@ class _Training:
             model,
             run.adapter_dir,
             data.tokenizer,
+            method=self.method,
             base=self.model.public_name,
             labels=prepared.labels,
             kind=prepared.kind,
@@ -268,7 +275,7 @@ class _Training:
             run.path / "predictions.parquet", index=False
         )
         run.compact_dynamics()
-        levels = split_parameters(model)
+        levels = split_parameters(model, self.method.upper or MAGNITUDE)
         cost = {
             **self.cost.to_dict(),
             "seconds_total": round(time.perf_counter() - self.began, 3),

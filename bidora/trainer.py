@@ -2,23 +2,32 @@
 
 LevelTrainer: ordinary training of whatever has requires_grad (LoRA, DoRA, full, the retraining phase).
 BiLevelTrainer: the search phase. One training step of the lower level gives A, B and head their gradients; when an upper
-step is due, the magnitude first moves along its hypergradient through that very lower step.
+step is due, the magnitude first moves along its hypergradient through that very lower step. Which tensors form the upper
+level is the method's to say (`Method.upper`); in the words of BiDoRA they are called the magnitude here.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from transformers import PrinterCallback, Trainer, TrainingArguments, get_scheduler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments, get_scheduler
 
-from bidora.adapter import MAGNITUDE, adapted_layers, split_parameters
+from bidora.adapter import adapted_layers, split_parameters
+from bidora.checkpoint import (
+    COMPLETE_FILE,
+    COST_FILE,
+    TRAINABLE_FILE,
+    load_method_state,
+    load_trainable,
+    save_method_state,
+    trainable_tensors,
+)
 from bidora.classifier import Classifier, loss_of
 from bidora.config import RunConfig
 from bidora.cost import Cost
@@ -34,14 +43,11 @@ from bidora.hypergradient import (
     lower_gradient,
 )
 from bidora.hypergradient.parameters import inner, norm
+from bidora.methods import Method, get_method
 from bidora.order import FixedOrder, training_order
-from bidora.orthogonality import Orthogonality
 from bidora.runs import write_json
 
-TRAINABLE_FILE = "trainable.safetensors"
 UPPER_FILE = "upper.pt"
-COST_FILE = "cost.json"
-COMPLETE_FILE = "complete"
 
 PASSES = {"one-sided": 2, "central": 3, "exact": 2}
 """Forward-backward passes of one upper step beyond the lower one, where ξ > 0."""
@@ -80,14 +86,18 @@ class LevelTrainer(Trainer):
         )
         self.config, self.kind, self.cost, self.order_seed = config, kind, cost, order_seed
         self.label_names = ["labels"]
+        self.method = get_method(config.method)
+        self.penalty = self.method.penalty(model, config)
+        self.add_callback(_AfterStep(self.method, model))
 
     # -- data and loss ------------------------------------------------------------------------------------------
 
     def _get_train_sampler(self, train_dataset: Any = None) -> FixedOrder:
         """One long epoch: the order of all steps of this phase."""
-        batch_size = self.args.train_batch_size * self.args.world_size
-        batches = self.args.max_steps * self.args.gradient_accumulation_steps
-        return FixedOrder(self._order(self.train_dataset, batches, batch_size, self.order_seed))
+        args = self.args
+        # accumulated batches are drawn together, so that a step sees what one large batch would have held
+        step_size = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
+        return FixedOrder(self._order(self.train_dataset, args.max_steps, step_size, self.order_seed))
 
     def _order(self, dataset: Any, batches: int, batch_size: int, seed: int) -> list[int]:
         lengths = dataset.lengths if self.config.group_by_length else None
@@ -96,9 +106,11 @@ class LevelTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **rest: Any
     ) -> Any:
-        """Mean loss of the batch, without regulariser."""
+        """Mean loss of the batch, without the lower level's regulariser."""
         logits = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         loss = loss_of(logits, inputs["labels"], self.kind)
+        if self.penalty is not None:
+            loss = loss + self.penalty()
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
@@ -109,22 +121,24 @@ class LevelTrainer(Trainer):
         return loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW; weight decay for matrices of A, B and head, and a learning rate of its own for DoRA's magnitude."""
+        """AdamW; weight decay for matrices, and learning rates of their own where the method says so (DoRA's m, LoRA+'s B)."""
         if self.optimizer is None:
-            args, decayed = self.args, set(self.get_decay_parameter_names(self.model))
-            named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-            lengths = [p for name, p in named if MAGNITUDE in name]
-            matrices = [p for name, p in named if MAGNITUDE not in name and name in decayed]
-            others = [p for name, p in named if MAGNITUDE not in name and name not in decayed]
-            rate = args.learning_rate
-            groups = [
-                {"params": matrices, "weight_decay": args.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-                {"params": lengths, "weight_decay": 0.0, "lr": rate * self.config.magnitude_learning_rate_ratio},
-            ]
+            args, rate = self.args, self.args.learning_rate
+            decayed = set(self.get_decay_parameter_names(self.model))
+            groups: dict[tuple[str, bool], dict[str, Any]] = {}
+            own_rates = {"": rate}
+            own_rates |= {part: rate * getattr(self.config, ratio) for part, ratio in self.method.own_rates}
+            for part, own in own_rates.items():
+                for decays in (True, False):
+                    groups[part, decays] = {"params": [], "weight_decay": args.weight_decay * decays, "lr": own}
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    part = next((part for part in own_rates if part and part in name), "")
+                    kept = any(each in name for each in self.method.undecayed)
+                    groups[part, name in decayed and not kept]["params"].append(parameter)
+            filled = [group for group in groups.values() if group["params"]]
             betas = (args.adam_beta1, args.adam_beta2)
-            kept = [group for group in groups if group["params"]]
-            self.optimizer = torch.optim.AdamW(kept, lr=rate, betas=betas, eps=args.adam_epsilon)
+            self.optimizer = torch.optim.AdamW(filled, lr=rate, betas=betas, eps=args.adam_epsilon)
         return self.optimizer
 
     # -- checkpoints: trainable tensors only, complete or not there ---------------------------------------------
@@ -134,10 +148,12 @@ class LevelTrainer(Trainer):
 
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(trainable_tensors(self.model), folder / TRAINABLE_FILE)
+        save_file(trainable_tensors(self.model, self.method.upper), folder / TRAINABLE_FILE)
+        save_method_state(self.method, self.model, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE_FILE)
+        load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE_FILE, self.method.upper)
+        load_method_state(self.method, self.model, Path(resume_from_checkpoint))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -162,15 +178,14 @@ class BiLevelTrainer(LevelTrainer):
 
     def __init__(self, *args: Any, upper_dataset: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self.direction, self.magnitude = split_parameters(self.model)
+        self.direction, self.magnitude = split_parameters(self.model, self.method.upper)
         for parameter in self.magnitude.values():
             parameter.requires_grad_(False)  # clipping and the lower optimiser must not see it
-        self.initial_magnitude = initial_magnitudes(self.model)
+        self.initial_magnitude = initial_magnitudes(self.model, self.config.method)
         exact = self.config.mixed_product == "exact" and self.config.unroll_scale != "0"
-        layers = [layer for _, layer in adapted_layers(self.model)] if self.config.regularizer else []
-        self.lower_objective = LowerObjective(
-            self.model, self.kind, self.config.regularizer, Orthogonality(layers, twice=exact)
-        )
+        layers = [layer for _, layer in adapted_layers(self.model)]
+        regulariser = self.method.regulariser(layers, self.config, twice=exact)
+        self.lower_objective = LowerObjective(self.model, self.kind, self.config.regularizer, regulariser)
         self.last_hypergradient: Hypergradient | None = None
         self._upper_notes: list[Tensor] = []
         self._upper_sums: dict[str, float] = {}
@@ -351,7 +366,7 @@ class LowerObjective(nn.Module):
     L(V, m) + γ·R(V). R depends on V only, so it is left out where V needs no gradient (perturbed and upper passes).
     """
 
-    def __init__(self, model: Classifier, kind: str, weight: float, orthogonality: Orthogonality) -> None:
+    def __init__(self, model: Classifier, kind: str, weight: float, orthogonality: nn.Module | None) -> None:
         super().__init__()
         self.model = model
         self.kind = kind
@@ -362,48 +377,26 @@ class LowerObjective(nn.Module):
         """The scalar loss of one batch."""
         logits = self.model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
         loss = loss_of(logits, inputs["labels"], self.kind)
-        if regularised and self.weight:
+        if regularised and self.weight and self.orthogonality is not None:
             loss = loss + self.weight * self.orthogonality()
         return loss
 
 
-def initial_magnitudes(model: nn.Module) -> Parameters:
-    """‖W0‖ per output unit by the name of the magnitude parameter: where m begins, whatever it is now."""
-    named = {}
+class _AfterStep(TrainerCallback):
+    """Lets the method act after each step of the optimiser (AdaLoRA moves its budget of ranks)."""
+
+    def __init__(self, method: Method, model: nn.Module) -> None:
+        self.method, self.model = method, model
+
+    def on_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: Any, **rest: Any) -> None:
+        self.method.after_step(self.model, state.global_step)
+
+
+def initial_magnitudes(model: nn.Module, method: str = "bidora") -> Parameters:
+    """Where the upper level begins, whatever it is now, by the name of the parameter; ‖W0‖ per output unit for BiDoRA."""
+    chosen, named = get_method(method), {}
     for name, layer in adapted_layers(model):
         for parameter_name, parameter in layer.named_parameters():
-            if MAGNITUDE in parameter_name:
-                weight = layer.get_base_layer().weight.detach()
-                named[f"{name}.{parameter_name}"] = torch.linalg.vector_norm(weight, dim=1).to(parameter.dtype)
+            if chosen.upper in parameter_name:
+                named[f"{name}.{parameter_name}"] = chosen.upper_start(layer, parameter)
     return named
-
-
-def trainable_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of what a checkpoint holds: everything that is or was trained (A, B, head, and m also while it is frozen)."""
-    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in _kept(model)}
-
-
-def load_trainable(model: nn.Module, path: Path) -> None:
-    """Read a checkpoint's tensors into the model, bit for bit; names and shapes must fit exactly."""
-    from safetensors.torch import load_file
-
-    from bidora.errors import LabError
-
-    stored = load_file(path)
-    wanted = dict(_kept(model))
-    wrong = sorted(set(stored) ^ set(wanted)) or [name for name in wanted if wanted[name].shape != stored[name].shape]
-    if wrong:
-        raise LabError(
-            f"checkpoint {path} belongs to another model: {len(wrong)} tensors differ, first {wrong[0]}",
-            hint="resume with the run's own settings, or start a new run",
-            kind="checkpoint",
-        )
-    with torch.no_grad():
-        for name, parameter in wanted.items():
-            parameter.copy_(stored[name])
-
-
-def _kept(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad or MAGNITUDE in name:
-            yield name, parameter

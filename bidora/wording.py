@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-METHOD_NAMES = {"lora": "LoRA", "dora": "DoRA", "bidora": "BiDoRA", "full": "full fine-tuning"}
+from bidora.methods import METHODS
+
+METHOD_NAMES = {name: method.title for name, method in METHODS.items()}
 """What a method is called in sentences, in the order of tables and legends."""
 
 

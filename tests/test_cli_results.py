@@ -20,6 +20,7 @@ from bidora.cli import demo, doctor, fetching, main
 from bidora.cli.comparing import comparison_table
 from bidora.cli.formatting import duration, facts, number, score, size, table
 from bidora.config import RunConfig
+from bidora.methods import METHODS
 from bidora.models.packages import Member, Package, fetch_members, is_complete, package_folder
 from bidora.runs import Run, list_runs, worker_identity, write_json
 
@@ -142,6 +143,17 @@ def test_the_registries_say_source_licence_and_size(what, name, capsys):
     assert main(["list", what, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert all(row["source"] and row["licence"] for row in rows)
+
+
+def test_every_method_is_listed_with_its_paper_and_usual_learning_rates(capsys):
+    assert main(["list", "methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for method in METHODS.values():
+        place = next(i for i, line in enumerate(lines) if line.split()[:1] == [method.name])
+        assert method.summary in lines[place]
+        assert method.paper.address in lines[place + 1] and f"{method.rates.low:g} to" in lines[place + 1]
+    assert main(["list", "methods", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(METHODS)
 
 
 def test_show_tells_settings_scores_cost_and_weights(tmp_path, capsys):

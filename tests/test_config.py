@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bidora.cli.flags import Parser, add_settings, config_from
 from bidora.config import RunConfig, allowed_range, differences
 from bidora.errors import LabError
+from bidora.methods import get_method
 
 FIELDS = {each.name: each for each in dataclasses.fields(RunConfig)}
 NUMERIC = [n for n, f in FIELDS.items() if f.metadata["minimum"] is not None or f.metadata["maximum"] is not None]
@@ -55,7 +56,10 @@ NOT_FOR_BIDORA = ("gradient_accumulation", "gradient_checkpointing")
 
 
 def allowed(chosen: dict[str, Any]) -> RunConfig:
-    if chosen.get("method", "bidora") == "bidora":
+    method = get_method(chosen.get("method", "bidora"))
+    if method.name == "adalora":
+        chosen = {**chosen, "initial_rank": 0, "steps": max(2, chosen.get("steps", 2))}
+    if method.bilevel:
         chosen = {name: value for name, value in chosen.items() if name not in NOT_FOR_BIDORA}
     return RunConfig(**chosen)
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.forms import help_of, label_of, step_of
 from bidora.drafts import FIELDS
+from bidora.methods import METHODS
 
 
 def page(names):
@@ -46,7 +47,7 @@ def test_each_kind_of_setting_has_the_widget_that_fits(form):
     assert {each.key for each in form.selectbox} >= {"method", "norm", "unroll_scale"}
     assert {each.key for each in form.toggle} == {"group_by_length", "gradient_checkpointing"}
     assert {each.key for each in form.multiselect} == {"target_modules"}
-    assert form.selectbox(key="method").options == ["lora", "dora", "bidora", "full"]
+    assert form.selectbox(key="method").options == list(METHODS)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,31 @@ def test_a_group_says_each_thing_once_and_where_methods_differ(own, tmp_path):
     assert by_topic(preflight_of_group(equal, tmp_path))["effort"].ok is True
 
 
+@pytest.mark.parametrize(
+    ("changes", "low"),
+    [
+        ({"method": "fourierft"}, "0.01 to 0.2"),
+        ({"method": "full"}, "1e-05 to 0.001"),
+        ({"learning_rate": 0.5}, "BiDoRA"),
+    ],
+)
+def test_an_unusual_learning_rate_is_worth_knowing(own, tmp_path, changes, low):
+    check = by_topic(preflight(own.replace(**changes), tmp_path))["learning rate"]
+    assert check.ok is None and low in check.sentence
+    assert "learning rate" not in by_topic(preflight(own, tmp_path))
+
+
+def test_settings_that_no_method_of_the_group_uses_are_named(own, tmp_path):
+    changed = own.replace(method="lora", norm="attached", frequencies=50, rank=4)
+    check = by_topic(preflight(changed, tmp_path))["unused"]
+    assert check.ok is None
+    assert "norm=attached, frequencies=50 makes no difference under LoRA." in check.sentence
+    group = [changed, changed.replace(method="dora")]
+    checks = [check for check in preflight_of_group(group, tmp_path) if check.topic == "unused"]
+    assert [check.sentence.split(" makes")[0] for check in checks] == ["frequencies=50"]
+    assert "unused" not in by_topic(preflight(own, tmp_path))
+
+
 def test_variants_of_one_method_are_told_apart(own, tmp_path):
     effort = by_topic(preflight_of_group([own.replace(unroll_scale="0"), own], tmp_path))["effort"]
     assert "BiDoRA, unroll scale 0: 30; BiDoRA, unroll scale lr: 40" in effort.sentence

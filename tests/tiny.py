@@ -11,8 +11,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     EsmConfig,
     EsmModel,
+    LlamaConfig,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForMaskedLM,
@@ -36,7 +40,7 @@ def tokenizer_of(words: tuple[str, ...], *, letters: bool = False) -> PreTrained
 
 
 def save_tiny_model(folder: Path, family: str = "bert") -> Path:
-    """Write a random two-layer encoder with its tokenizer: bert, roberta or esm."""
+    """Write a random two-layer model with its tokenizer: bert, roberta, esm, deberta-v2 or llama."""
     torch.manual_seed(0)
     shape = dict(
         hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=40, max_position_embeddings=80
@@ -48,6 +52,23 @@ def save_tiny_model(folder: Path, family: str = "bert") -> Path:
         model = RobertaForMaskedLM(
             RobertaConfig(vocab_size=size, pad_token_id=0, bos_token_id=2, eos_token_id=3, **shape)
         )
+    elif family == "deberta-v2":  # as DeBERTa-v3: relative positions, no token types, one key for content and position
+        model = DebertaV2Model(
+            DebertaV2Config(
+                vocab_size=size,
+                pad_token_id=0,
+                type_vocab_size=0,
+                relative_attention=True,
+                position_buckets=16,
+                pos_att_type=["p2c", "c2p"],
+                share_att_key=True,
+                **shape,
+            )
+        )
+        model.config.architectures = ["DebertaV2ForMaskedLM"]
+    elif family == "llama":
+        config = LlamaConfig(vocab_size=size, bos_token_id=2, eos_token_id=3, num_key_value_heads=1, **shape)
+        model = LlamaForCausalLM(config)  # as most of its kind: without a token for padding
     else:
         config = EsmConfig(vocab_size=size, pad_token_id=0, mask_token_id=1, position_embedding_type="rotary", **shape)
         model = EsmModel(config, add_pooling_layer=False)

@@ -9,6 +9,7 @@ import streamlit as st
 from app.forms import label_of, widget
 from app.new_run.state import seeded
 from bidora.drafts import COMMON, FIELDS, GROUPS, NOT_IN_LINKS, Draft
+from bidora.methods import uses
 from bidora.models import MODELS
 from bidora.tasks import TASKS, Task, get_task
 
@@ -19,7 +20,7 @@ _TITLES = {
     "task": "More about the data",
     "model": "More about the model",
     "method": "Adapter",
-    "two levels": "Two levels (BiDoRA only)",
+    "two levels": "Two levels (BiDoRA, BiLoRA)",
     "optimisation": "Optimisation",
     "running": "Running",
 }
@@ -65,7 +66,10 @@ def _model(draft: Draft, task: Task) -> None:
 
 def common_part(draft: Draft) -> None:
     """The settings that most people touch."""
-    shown = [name for name in COMMON if name not in draft.hide]
+    methods = {str(arm["method"]) for arm in draft.comparison()}
+    shown = [
+        name for name in COMMON if name not in draft.hide and any(uses(method, name) for method in methods or {""})
+    ]
     for first in range(0, len(shown), 3):
         for column, name in zip(st.columns(3), shown[first : first + 3], strict=False):
             with column:
@@ -77,7 +81,8 @@ def advanced_part(draft: Draft) -> None:
     methods = {str(arm["method"]) for arm in draft.comparison()}
     for group, names in GROUPS.items():
         wanted = [each for each in names if each not in (*COMMON, *_ELSEWHERE) and each not in draft.hide]
-        if not wanted or (group == "two levels" and "bidora" not in methods):
+        wanted = [each for each in wanted if any(uses(method, each) for method in methods)]
+        if not wanted:
             continue
         changed = sum(draft.values.get(each, FIELDS[each].default) != FIELDS[each].default for each in wanted)
         title = _TITLES.get(group, group) + (f" · {changed} changed" if changed else "")

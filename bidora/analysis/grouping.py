@@ -10,6 +10,8 @@ from typing import Any
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.methods import get_method, uses
+from bidora.methods.adalora import initial_rank
 from bidora.runs import Run
 from bidora.wording import METHOD_NAMES
 
@@ -21,7 +23,6 @@ NAN = float("nan")
 # Settings that change what is written or how fast, but not what is learnt.
 _BOOKKEEPING = {"seed", "device", "threads", "kernel", "gradient_checkpointing"}
 _BOOKKEEPING |= {"evaluate_every", "evaluation_examples", "record_every", "checkpoint_every"}
-_ADAPTER_ONLY = {"rank", "alpha", "dropout", "target_modules", "norm"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Group:
         task: name.
         variant: empty for the task's default.
         examples_per_class: 0 for all.
-        method: lora, dora, bidora or full.
+        method: one of bidora.methods.METHODS.
         settings: the settings in which it differs from other groups of the same task and method, in words.
         members: facts of its runs, one per seed (the newest), by seed.
         repeated: ids of older runs of a seed that is there twice.
@@ -185,7 +186,7 @@ def grouped(facts: Iterable[Facts]) -> list[Group]:
 
 
 def in_order(facts: Iterable[Facts]) -> list[Facts]:
-    """The runs in the order of every table and legend: task, method (LoRA, DoRA, BiDoRA, full), settings, seed."""
+    """The runs in the order of every table and legend: task, method, settings, seed."""
     facts = list(facts)
     places = {each.id: place for place, group in enumerate(grouped(facts)) for each in group.members}
     places |= {run_id: place for place, group in enumerate(grouped(facts)) for run_id in group.repeated}
@@ -218,24 +219,21 @@ def relevant_settings(config: RunConfig) -> dict[str, Any]:
     found = {}
     for each in fields(RunConfig):
         value = getattr(config, each.name)
-        unused = (each.metadata["group"] == "two levels" and config.method != "bidora") or (
-            each.name in _ADAPTER_ONLY and config.method == "full"
-        )
-        if each.name in _BOOKKEEPING or unused:
+        if each.name in _BOOKKEEPING or not uses(config.method, each.name):
             continue
         if each.name == "norm":
             value = norm_of(config)
         if each.name == "retrain_steps":
             value = config.steps_of_retraining
+        if each.name == "initial_rank":
+            value = initial_rank(config)
         found[each.name] = value
     return found
 
 
 def norm_of(config: RunConfig) -> str:
     """How gradients treat the norm: attached or detached; empty for methods without a magnitude."""
-    if config.method not in ("dora", "bidora"):
-        return ""
-    return config.norm if config.norm != "auto" else "attached" if config.method == "bidora" else "detached"
+    return get_method(config.method).norm(config)
 
 
 def _with_differences(groups: list[Group]) -> list[Group]:

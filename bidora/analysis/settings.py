@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from bidora.analysis.choosing import block_in_words
 from bidora.analysis.grouping import Group, groups_of, in_words, relevant_settings
 from bidora.config import RunConfig
+from bidora.methods import METHODS
 from bidora.runs import Run
 
 if TYPE_CHECKING:
     import pandas
 
 UNUSED = "not used"
-_MATTERS = frozenset(relevant_settings(RunConfig(method="bidora")))
+_MATTERS = frozenset(name for method in METHODS for name in relevant_settings(RunConfig(method=method)))
 
 
 def settings_table(runs: Iterable[Run], *, only_differences: bool = True) -> pandas.DataFrame:

@@ -19,8 +19,10 @@ FOLLOW_SECONDS = 1.0
 
 def add_commands(commands: Commands) -> None:
     """Add list and show."""
-    listing = add_command(commands, "list", _list, help="list runs, tasks or models")
-    listing.add_argument("what", nargs="?", default="runs", choices=("runs", "tasks", "models"), help="default: runs")
+    listing = add_command(commands, "list", _list, help="list runs, tasks, models or methods")
+    listing.add_argument(
+        "what", nargs="?", default="runs", choices=("runs", "tasks", "models", "methods"), help="default: runs"
+    )
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
 
     show = add_command(commands, "show", _show, help="show how one run stands")
@@ -36,6 +38,8 @@ def _list(args: argparse.Namespace) -> int:
         return _registry(
             list(TASKS.values()), ("name", "title", "variants", "default_model", "licence", "size", "source"), args
         )
+    if args.what == "methods":
+        return _methods(args)
     if args.what == "models":
         from bidora.models import MODELS
 
@@ -87,6 +91,27 @@ def _age(meta: dict[str, Any]) -> float | None:
         return time.time() - datetime.fromisoformat(str(meta.get("created"))).timestamp()
     except ValueError:
         return None
+
+
+def _methods(args: argparse.Namespace) -> int:
+    """One line for each method, with its paper and the learning rates that are usual."""
+    from bidora.methods import METHODS
+
+    if args.json:
+        names = ("name", "title", "summary", "convention", "settings", "bilevel")
+        rows = [{name: getattr(method, name) for name in names} for method in METHODS.values()]
+        for row, method in zip(rows, METHODS.values(), strict=True):
+            row.update(learning_rates=[*method.rates], paper=method.paper.full, address=method.paper.address)
+        print(json.dumps(rows, indent=1))
+        return 0
+    for method in METHODS.values():
+        low, high = method.rates
+        print(f"{method.name:<10} {method.summary}")
+        print(f"{'':<10} usual learning rates {low:g} to {high:g} · {method.paper.short}, {method.paper.address}")
+    print(
+        "\nBottleneck adapters are not among them: PEFT has none, and AdapterHub's library needs an older transformers."
+    )
+    return 0
 
 
 def _registry(entries: list[Any], names: tuple[str, ...], args: argparse.Namespace) -> int:

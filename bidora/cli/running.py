@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import sys
 from pathlib import Path
 
 from bidora.cli.flags import Commands, Parser, add_command, add_settings, config_from
@@ -60,6 +61,7 @@ def add_commands(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from bidora.cli.fetching import show_notices
     from bidora.models import get_model
+    from bidora.preflight import remarks
     from bidora.tasks import get_task
 
     config = config_from(args)
@@ -70,6 +72,8 @@ def _run(args: argparse.Namespace) -> int:
 
         print(preview(config))
         return 0
+    for remark in remarks(config):
+        print(f"note: {remark.sentence} {remark.hint}".strip(), file=sys.stderr)
     show_notices([model] if config.data else [model, task])
     tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
     run = Run.create(config, args.root, name=args.name, group=args.group, tags=tags)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bidora.config.run_config import RunConfig
+from bidora.methods import get_method
 
 PASSES = {"one-sided": 2, "central": 3, "exact": 2}
 """Forward-backward passes of one upper step beyond the lower one, where ξ is not 0."""
 
 
 def is_bilevel(config: RunConfig) -> bool:
-    """Whether the magnitude is trained on a level of its own, in a search phase."""
-    return config.method == "bidora"
+    """Whether the method has an upper level, trained in a search phase (BiDoRA: the magnitude)."""
+    return get_method(config.method).bilevel
 
 
 def gradient_evaluations(config: RunConfig) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from bidora.config.portable import Portable
 from bidora.config.setting import checked, setting
 from bidora.errors import LabError
+from bidora.methods import METHODS, get_method
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ class RunConfig(Portable):
 
     # How to adapt it
     method: str = setting(
-        "bidora", group="method", help="what is trained, and how", choices=("lora", "dora", "bidora", "full")
+        "bidora",
+        group="method",
+        help="what is trained, and how; `bidora list methods` shows all",
+        choices=tuple(METHODS),
     )
     rank: int = setting(8, group="method", symbol="r", help="rank of the update BA", minimum=1)
     alpha: float = setting(
@@ -81,7 +85,9 @@ class RunConfig(Portable):
         open_maximum=True,
     )
     target_modules: tuple[str, ...] = setting(
-        ("query", "value"), group="method", help="linear layers to adapt, by the end of their names"
+        ("query", "value"),
+        group="method",
+        help="linear layers to adapt, by the end of their names; query, key and value fit any architecture's own names",
     )
     norm: str = setting(
         "auto",
@@ -89,6 +95,28 @@ class RunConfig(Portable):
         symbol="‖V‖",
         help="attached: gradients flow through the norm; detached: PEFT's DoRA; auto: attached for bidora only",
         choices=("auto", "attached", "detached"),
+    )
+    b_learning_rate_ratio: float = setting(
+        16.0,
+        group="method",
+        help="loraplus only: learning rate of B, as a multiple of the learning rate of A",
+        minimum=0.0,
+        open_minimum=True,
+    )
+    initial_rank: int = setting(
+        0,
+        group="method",
+        help="adalora only: rank that each layer begins with; 0: one and a half times the rank",
+        minimum=0,
+    )
+    orthogonality_weight: float = setting(
+        0.5, group="method", help="adalora only: weight in the loss that keeps P and Q orthogonal", minimum=0.0
+    )
+    frequencies: int = setting(
+        1000, group="method", symbol="n", help="fourierft only: trained Fourier coefficients per layer", minimum=1
+    )
+    fourier_scale: float = setting(
+        150.0, group="method", help="fourierft only: the change is multiplied by it", minimum=0.0, open_minimum=True
     )
 
     # Two levels
@@ -181,7 +209,10 @@ class RunConfig(Portable):
         open_minimum=True,
     )
     gradient_accumulation: int = setting(
-        1, group="optimisation", help="batches per step; the search phase of bidora allows 1 only", minimum=1
+        1,
+        group="optimisation",
+        help="batches per step, as if they were one large batch; 1 for methods with two levels",
+        minimum=1,
     )
 
     # Running
@@ -220,26 +251,28 @@ class RunConfig(Portable):
     def __post_init__(self) -> None:
         for each in fields(self):
             object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
-        if self.method == "bidora" and self.gradient_accumulation != 1:
+        method = get_method(self.method)
+        method.check(self)
+        if method.bilevel and self.gradient_accumulation != 1:
             raise LabError(
-                f"gradient_accumulation={self.gradient_accumulation} is not supported by method=bidora (allowed: 1)",
+                f"gradient_accumulation={self.gradient_accumulation} is not supported by method={self.method} (allowed: 1)",
                 hint="raise batch_size instead, or lower max_length where memory is short",
             )
-        if self.method == "bidora" and self.gradient_checkpointing:
+        if method.bilevel and self.gradient_checkpointing:
             raise LabError(
-                "gradient_checkpointing=True is not supported by method=bidora (allowed: False)",
+                f"gradient_checkpointing=True is not supported by method={self.method} (allowed: False)",
                 hint="lower batch_size or max_length, or use precision=bfloat16, where memory is short",
             )
 
     @property
     def total_steps(self) -> int:
-        """Steps of all phases together (search and retraining for bidora)."""
+        """Steps of all phases together (search and retraining for methods with two levels)."""
         return self.steps + self.steps_of_retraining
 
     @property
     def steps_of_retraining(self) -> int:
         """Steps of the retraining phase; 0 where there is none."""
-        if self.method != "bidora" or self.retrain == "none":
+        if not get_method(self.method).bilevel or self.retrain == "none":
             return 0
         return self.retrain_steps or self.steps
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bidora.methods import METHODS
+
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go
@@ -30,13 +32,9 @@ class Style(NamedTuple):
     symbol: str
 
 
-STYLES = {
-    "lora": Style("#0072B2", "dashdot", "diamond"),
-    "dora": Style("#D55E00", "dash", "square"),
-    "bidora": Style("#009E73", "solid", "circle"),
-    "full": Style("#555555", "dot", "triangle-up"),
-}
-"""The look of each method (colours of Okabe and Ito, told apart by colour-blind readers)."""
+STYLES = {name: Style(*method.look[:3]) for name, method in METHODS.items()}
+"""The look of each method on light pages: no two share a dash or a marker, and the three that are compared most have
+colours of Okabe and Ito, told apart by colour-blind readers."""
 
 CONVENTION = "convention"
 """Name of the annotation that holds the lines below a figure."""
@@ -44,7 +42,6 @@ CONVENTION = "convention"
 NEUTRAL = "#AA4499"
 """For what belongs to no method; readable on light and on dark pages."""
 
-_FULL_ON_DARK = "#A6A6A6"  # #555555 has a contrast of 2.3 : 1 on a dark page; this is its mirror image
 _OTHER = Style("#CC79A7", "longdash", "cross")
 _FILLS = ("-open", "", "-open-dot", "-dot")  # tells variants of one method apart
 
@@ -55,8 +52,8 @@ def styles_of(table: pandas.DataFrame, *, template: str = "light") -> dict[str, 
     seen: dict[str, int] = {}
     for label, method in table[["label", "method"]].drop_duplicates("label").itertuples(index=False):
         style = STYLES.get(method, _OTHER)
-        if method == "full" and is_dark(template):
-            style = style._replace(colour=_FULL_ON_DARK)
+        if method in METHODS and METHODS[method].look.on_dark and is_dark(template):
+            style = style._replace(colour=METHODS[method].look.on_dark)
         fill = _FILLS[seen.get(method, 0) % len(_FILLS)]
         seen[method] = seen.get(method, 0) + 1
         found[label] = style._replace(symbol=style.symbol + fill)

@@ -17,6 +17,7 @@ from bidora.figures.appearance import (
     styles_of,
     translucent,
 )
+from bidora.methods import METHODS
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 from bidora.statistics import proportion_interval
 from bidora.wording import score_name
@@ -33,6 +34,8 @@ X_TITLES = {
     "gradient_evaluations": "gradient evaluations",
 }
 _UPPER = "upper_loss"
+_TWO_LEVELS = tuple(method.title for method in METHODS.values() if method.bilevel)
+"""What labels of runs with two levels begin with."""
 
 
 def learning_curves(
@@ -190,7 +193,7 @@ def _name(label: str, quantity: str, quantities: Sequence[str]) -> str:
     both_levels = quantity == "loss" and _UPPER in quantities
     return (
         f"{label}, lower level"
-        if both_levels and label.startswith("BiDoRA")
+        if both_levels and label.startswith(_TWO_LEVELS)
         else (label if both_levels else f"{label}, {quantity.replace('_', ' ')}")
     )
 

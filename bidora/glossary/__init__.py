@@ -11,13 +11,14 @@ import unicodedata
 from bidora.glossary.bookkeeping import COST, DATA, RUNS
 from bidora.glossary.entry import TOPICS, Entry
 from bidora.glossary.levels import LEVELS
+from bidora.glossary.methods import METHOD_ENTRIES
 from bidora.glossary.references import CONVENTIONS, REFERENCES, Convention, Reference
 from bidora.glossary.scores import SCORES
 from bidora.glossary.settings import SETTINGS
 from bidora.glossary.statistics import STATISTICS
 from bidora.glossary.weights import WEIGHTS
 
-ENTRIES: tuple[Entry, ...] = (*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *DATA, *COST, *RUNS, *SETTINGS)
+ENTRIES: tuple[Entry, ...] = (*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *DATA, *COST, *RUNS, *METHOD_ENTRIES, *SETTINGS)
 """All entries, in the order of the page."""
 
 _BY_KEY = {entry.key: entry for entry in ENTRIES}

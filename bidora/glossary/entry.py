@@ -58,6 +58,7 @@ TOPICS = {
     "data": "Data and splits",
     "cost": "Cost",
     "runs": "Runs",
+    "methods": "Methods",
     "settings": "Settings",
 }
 """Topic → its heading, in the order of the page."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bidora.methods import METHODS
+
 
 class Reference(NamedTuple):
     """One work: short name, full reference, address, and what stands behind what is said of it here."""
@@ -15,23 +17,9 @@ class Reference(NamedTuple):
 
 
 REFERENCES = {
-    "bidora": Reference(
-        "BiDoRA",
-        "P. Qin, R. Zhang, P. Xie: BiDoRA: Bi-level Optimization-Based Weight-Decomposed Low-Rank Adaptation. "
-        "Transactions on Machine Learning Research, July 2025. arXiv 2410.09758.",
-        "https://arxiv.org/abs/2410.09758",
-        "Cited here by its abstract, figures, repository and code; section numbers are not given.",
-    ),
-    "dora": Reference(
-        "DoRA",
-        "S.-Y. Liu and others: DoRA: Weight-Decomposed Low-Rank Adaptation. ICML 2024. arXiv 2402.09353.",
-        "https://arxiv.org/abs/2402.09353",
-    ),
-    "lora": Reference(
-        "LoRA",
-        "E. J. Hu and others: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022. arXiv 2106.09685.",
-        "https://arxiv.org/abs/2106.09685",
-    ),
+    "bidora": Reference(*METHODS["bidora"].paper),
+    "dora": Reference(*METHODS["dora"].paper),
+    "lora": Reference(*METHODS["lora"].paper),
     "darts": Reference(
         "DARTS",
         "H. Liu, K. Simonyan, Y. Yang: DARTS: Differentiable Architecture Search. ICLR 2019. arXiv 1806.09055.",
@@ -51,6 +39,7 @@ REFERENCES = {
         "The library whose adapter layout this lab reads and writes.",
     ),
 }
+REFERENCES |= {name: Reference(*method.paper) for name, method in METHODS.items() if name not in REFERENCES}
 """Key → reference, in the order of the page."""
 
 

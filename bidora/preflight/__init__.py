@@ -10,14 +10,14 @@ from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.own_data import shown_name
 from bidora.preflight.check import Check, problem
-from bidora.preflight.comparison import check_effort, check_repetition
+from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused
 from bidora.preflight.material import check_data, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
 from bidora.preview import kinds_of
 from bidora.runs import runs_root
 from bidora.tasks import get_task
 
-__all__ = ["Check", "preflight", "preflight_of_group", "worst"]
+__all__ = ["Check", "preflight", "preflight_of_group", "remarks", "worst"]
 
 
 def preflight(
@@ -41,8 +41,14 @@ def preflight(
     checks += [*check_data(config, task), *check_model(model)]
     checks += check_splits(config, task)
     checks += [check_disk(folder, config, task), check_memory(memory), check_device(config)]
+    checks += remarks(config, others)
     found = [*checks, check_repetition(config, folder), check_effort(config, others)]
     return [each._replace(sentence=_with_shown_name(each.sentence, config)) for each in found if each is not None]
+
+
+def remarks(config: RunConfig, others: Sequence[RunConfig] = ()) -> list[Check]:
+    """What settings alone say, without looking at data or machine: an unusual learning rate, settings without use."""
+    return [each for each in (check_rate(config), check_unused(config, others)) if each is not None]
 
 
 def _with_shown_name(words: str, config: RunConfig) -> str:

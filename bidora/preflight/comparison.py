@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
 from bidora.config import RunConfig, gradient_evaluations, is_bilevel
 from bidora.errors import LabError
+from bidora.methods import METHODS, get_method, unused_settings
 from bidora.preflight.check import Check
 from bidora.preview import kinds_of
 from bidora.runs import RUN_ID, Run
@@ -42,6 +44,29 @@ def _stamp(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def check_rate(config: RunConfig) -> Check | None:
+    """Whether the learning rate is one that is usual for the method; None where it is."""
+    method, rate = get_method(config.method), config.learning_rate
+    low, high = method.rates
+    if low <= rate <= high:
+        return None
+    words = f"learning_rate={rate:g} lies outside {low:g} to {high:g}, which is usual for {method.title}."
+    return Check("learning rate", None, words, "choose it on a selection split, with as many tries for each method")
+
+
+def check_unused(config: RunConfig, others: Sequence[RunConfig] = ()) -> Check | None:
+    """Settings that were changed although neither this method nor another of the group uses them; None where there are none."""
+    unused = frozenset.intersection(*(unused_settings(each.method) for each in (config, *others)))
+    changed = [each.name for each in fields(RunConfig) if getattr(config, each.name) != each.default]
+    ignored = [name for name in changed if name in unused]
+    if not ignored:
+        return None
+    chosen = {each.method for each in (config, *others)}
+    methods = ", ".join(method.title for name, method in METHODS.items() if name in chosen)
+    listed = ", ".join(f"{name}={getattr(config, name)}" for name in ignored)
+    return Check("unused", None, f"{listed} makes no difference under {methods}.")
 
 
 def check_effort(config: RunConfig, others: Sequence[RunConfig]) -> Check | None:
