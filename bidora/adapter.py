@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bidora.classifier import Classifier, head_modules, task_type_of
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import get_method
 from bidora.methods.dora import MAGNITUDE
 from bidora.shortcuts import first_token_only, pack_frozen_linears
@@ -29,11 +30,12 @@ __all__ = [
 ]
 
 ROLES = {
-    "query": ("query_proj", "q_proj", "q_lin", "Wq"),
-    "key": ("key_proj", "k_proj", "k_lin"),
-    "value": ("value_proj", "v_proj", "v_lin"),
+    "query": ("query_proj", "q_proj", "q_lin", "Wq", "c_attn", "query_key_value", "qkv_proj"),
+    "key": ("key_proj", "k_proj", "k_lin", "c_attn", "query_key_value", "qkv_proj"),
+    "value": ("value_proj", "v_proj", "v_lin", "c_attn", "query_key_value", "qkv_proj"),
 }
-"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT."""
+"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT.
+GPT-2 (c_attn), GPT-NeoX and Phi-3 have query, key and value in one layer."""
 
 
 def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
@@ -68,11 +70,16 @@ def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
 
 def peft_config(model: nn.Module, config: RunConfig) -> Any:
     """PEFT's configuration for these settings; heads of transformers' own classifiers are saved with the adapter."""
+    targets = target_names(model, config.target_modules)
+    inputs_first = any(
+        stores_inputs_first(module) for name, module in model.named_modules() if name.split(".")[-1] in targets
+    )
     return get_method(config.method).peft_config(
         config,
-        target_modules=list(target_names(model, config.target_modules)),
+        target_modules=list(targets),
         task_type=task_type_of(model),
         modules_to_save=head_modules(model) or None,
+        **({"fan_in_fan_out": True} if inputs_first else {}),
     )
 
 
@@ -80,9 +87,9 @@ def target_names(model: nn.Module, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """The names of layers to adapt, in the words of this architecture.
 
     query, key and value are roles: where a model has no linear layer of that name, its own name for it is taken, such as
-    query_proj in DeBERTa-v2 or q_proj in Llama. Other names are taken as they are.
+    query_proj in DeBERTa-v2, q_proj in Llama or c_attn in GPT-2. Other names are taken as they are.
     """
-    ends = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    ends = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, LINEAR)}
     found = []
     for name in wanted:
         own = [] if name in ends else [other for other in ROLES.get(name, ()) if other in ends]
@@ -109,7 +116,7 @@ def split_parameters(
 def initial_norms(model: nn.Module) -> dict[str, Tensor]:
     """‖W0‖ per output unit of every adapted layer, by layer name; the magnitude that leaves W0 as it is."""
     return {
-        name: torch.linalg.vector_norm(layer.get_base_layer().weight.detach().float(), dim=1)
+        name: torch.linalg.vector_norm(weight_of(layer.get_base_layer()).detach().float(), dim=1)
         for name, layer in adapted_layers(model)
     }
 
@@ -121,7 +128,7 @@ def adapted_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, BaseTunerLayer) and isinstance(module.get_base_layer(), nn.Linear)
+        if isinstance(module, BaseTunerLayer) and isinstance(module.get_base_layer(), LINEAR)
     ]
 
 
@@ -144,7 +151,7 @@ def _train_only(model: Classifier, config: RunConfig, head_names: list[str]) -> 
 def _check_targets(model: nn.Module, config: RunConfig) -> None:
     """Every name must end some linear layer's name, and what the method adds must fit into each of them."""
     method = get_method(config.method)
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, LINEAR)}
     ends = sorted({name.split(".")[-1] for name in linear})
     for target in target_names(model, config.target_modules):
         fitting = {name: module for name, module in linear.items() if name == target or name.endswith(f".{target}")}
@@ -155,5 +162,5 @@ def _check_targets(model: nn.Module, config: RunConfig) -> None:
                 hint=f"near names: {', '.join(near)}" if near else f"its linear layers end in: {', '.join(ends)}",
             )
         name, module = min(fitting.items(), key=lambda item: min(item[1].weight.shape))
-        rows, columns = module.weight.shape
+        rows, columns = weight_of(module).shape
         method.check_layer(config, name, (rows, columns))

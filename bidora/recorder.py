@@ -18,6 +18,7 @@ from bidora.adapter import MAGNITUDE, adapted_layers, target_names
 from bidora.cost import Cost
 from bidora.decomposition import merged_weight, unit_change
 from bidora.errors import LabError
+from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import Method, get_method
 from bidora.runs import Run
 
@@ -269,9 +270,9 @@ def base_weights(model: nn.Module, target_modules: tuple[str, ...], method: Meth
         return {name: method.pretrained_weight(layer) for name, layer in layers}
     ends = tuple(f".{name}" for name in target_names(model, target_modules))
     return {
-        name: module.weight.detach().clone()
+        name: weight_of(module).detach().clone()
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and f".{name}".endswith(ends)
+        if isinstance(module, LINEAR) and f".{name}".endswith(ends)
     }
 
 
@@ -288,11 +289,13 @@ def merged_weights(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
     for name in names:
         layer = modules[name]
         if not hasattr(layer, "get_base_layer"):
-            merged[name] = layer.weight.detach()
+            merged[name] = weight_of(layer).detach()
             continue
-        adapter, weight = layer.active_adapters[0], layer.get_base_layer().weight
+        adapter, weight = layer.active_adapters[0], weight_of(layer.get_base_layer())
         if not isinstance(layer, LoraLinear):
-            merged[name] = weight.detach() + layer.get_delta_weight(adapter)
+            added = layer.get_delta_weight(adapter)  # stored like the weight, except FourierFT's, which is (out, in)
+            turned = stores_inputs_first(layer.get_base_layer()) and not hasattr(layer, "fourierft_spectrum")
+            merged[name] = weight.detach() + (added.t() if turned else added)
             continue
         scale = layer.scaling[adapter]
         lora_A, lora_B = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight

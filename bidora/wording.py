@@ -23,6 +23,11 @@ SCORE_NAMES = {
     "r2": "R²",
     "pearson": "Pearson r",
     "spearman": "Spearman ρ",
+    "bleu": "BLEU",
+    "nist": "NIST",
+    "meteor": "METEOR",
+    "rouge_l": "ROUGE-L",
+    "chrf": "chrF",
 }
 """Scores whose names are not simply their words."""
 

@@ -23,18 +23,19 @@ def examples_of(
     """Some test examples.
 
     Classification: worst are wrong with the highest probability, best are right with the highest. Several labels:
-    worst have the most labels missed or invented. Regression: by distance between prediction and measurement.
+    worst have the most labels missed or invented. Regression: by distance between prediction and measurement. Written
+    texts: by closeness to the nearest reference (rouge_l).
 
     Args:
         predictions: as `Run.predictions()` gives it.
         which: worst, best or random.
-        kind: classification, regression or multilabel; found from the table where empty.
+        kind: classification, regression, multilabel or generation; found from the table where empty.
         count: at most so many.
         seed: of the draw, for random.
 
     Returns:
         input (where it is there), target, prediction, and what they are ordered by: probability, error (in the target's
-        unit) or wrong_labels; and the id.
+        unit), wrong_labels or rouge_l; and the id.
     """
     if predictions.empty or not {"target", "prediction"} <= set(predictions.columns):
         return predictions.head(0)
@@ -44,6 +45,8 @@ def examples_of(
     if kind == "regression" and numeric:
         table["error"] = (table["prediction"] - table["target"]).abs()
         order, ordered = table["error"].rank(method="first"), "error"
+    elif kind == "generation" and "rouge_l" in table:
+        order, ordered = 1 - table["rouge_l"].fillna(0.0), "rouge_l"
     elif kind == "multilabel":
         table["wrong_labels"] = [
             len(_labels(target) ^ _labels(predicted)) for target, predicted in zip(table["target"], table["prediction"])

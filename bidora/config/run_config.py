@@ -52,6 +52,12 @@ class RunConfig(Portable):
         maximum=0.9,
     )
     max_length: int = setting(0, group="task", help="longest input in tokens; 0: the task's default", minimum=0)
+    beams: int = setting(
+        1, group="task", help="written texts only: beams of the search; 1 takes the likeliest token each time", minimum=1
+    )
+    max_new_tokens: int = setting(
+        0, group="task", help="written texts only: longest text in tokens; 0: half of the longest input", minimum=0
+    )
 
     # What to adapt
     model: str = setting("", group="model", help="packaged name, local folder or hub id; empty: the task's default")

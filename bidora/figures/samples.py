@@ -1,4 +1,4 @@
-"""C12: what is taken for what: a confusion matrix, hits and misses per label, or predictions against measurements."""
+"""C12: what is taken for what: a confusion matrix, hits and misses per label, predictions against measurements, closeness of texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidora.figures.appearance import NEUTRAL, empty, finish, floats, is_dark, points_trace
+from bidora.figures.texts import texts
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +24,7 @@ def samples(
 
     Args:
         predictions: as `Run.predictions()` gives it: target, prediction.
-        kind: classification, regression or multilabel; by default regression where targets are numbers, else
+        kind: classification, regression, multilabel or generation; by default regression where targets are numbers, else
             classification.
         unit: of the target, for regression.
         limit: so many classes are shown; rarer ones are added up as "(other)".
@@ -31,6 +32,8 @@ def samples(
     """
     if predictions.empty or not {"target", "prediction"} <= set(predictions.columns):
         return empty("What is taken for what?", "There are no predictions yet.", template=template)
+    if kind == "generation":
+        return texts(predictions, template=template)
     numeric = all(predictions[name].dtype.kind in "fiu" for name in ("target", "prediction"))
     kind = kind or ("regression" if numeric else "classification")
     kind = "classification" if kind == "regression" and not numeric else kind  # of a damaged run

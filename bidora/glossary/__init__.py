@@ -16,9 +16,13 @@ from bidora.glossary.references import CONVENTIONS, REFERENCES, Convention, Refe
 from bidora.glossary.scores import SCORES
 from bidora.glossary.settings import SETTINGS
 from bidora.glossary.statistics import STATISTICS
+from bidora.glossary.texts import TEXT_SCORES
 from bidora.glossary.weights import WEIGHTS
 
-ENTRIES: tuple[Entry, ...] = (*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *DATA, *COST, *RUNS, *METHOD_ENTRIES, *SETTINGS)
+ENTRIES: tuple[Entry, ...] = (
+    *(*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *TEXT_SCORES),
+    *(*DATA, *COST, *RUNS, *METHOD_ENTRIES, *SETTINGS),
+)
 """All entries, in the order of the page."""
 
 _BY_KEY = {entry.key: entry for entry in ENTRIES}

@@ -88,7 +88,9 @@ class Bidora(Dora):
         """‖W0‖ per output unit."""
         import torch
 
-        weight = layer.get_base_layer().weight.detach()  # type: ignore[operator]
+        from bidora.linear_layers import weight_of
+
+        weight = weight_of(layer.get_base_layer()).detach()  # type: ignore[operator]
         return torch.linalg.vector_norm(weight, dim=1).to(parameter.dtype)
 
     def regulariser(self, layers: list[nn.Module], config: RunConfig, *, twice: bool) -> nn.Module | None:

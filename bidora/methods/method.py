@@ -140,7 +140,9 @@ class Method:
 
     def pretrained_weight(self, layer: nn.Module) -> Tensor:
         """W0 of an adapted layer, (out, in), before training; shares memory where it can."""
-        return layer.get_base_layer().weight.detach()  # type: ignore[operator]
+        from bidora.linear_layers import weight_of
+
+        return weight_of(layer.get_base_layer()).detach()  # type: ignore[operator]
 
     def trains(self, name: str) -> bool:
         """Whether a parameter of the backbone is trained; the head always is."""

@@ -35,7 +35,7 @@ class Pissa(Method):
         "https://arxiv.org/abs/2404.02948",
     )
     place = 13
-    look = Look("#A6761D", "6px,2px,2px,2px", "pentagon")
+    look = Look("#A6761D", "6px,2px,2px,2px", "star-triangle-up")
     rates = Rates(1e-4, 2e-3)
 
     def peft_config(self, config: RunConfig, **shared: Any) -> Any:
@@ -60,7 +60,7 @@ class Pissa(Method):
         """The residual that is frozen, and what was taken out of it; W0 up to rounding."""
         scale = layer.scaling[layer.active_adapters[0]]  # type: ignore[index]
         start_A, start_B = (layer.get_buffer(buffer) for buffer in _START)
-        return layer.get_base_layer().weight.detach() + scale * (start_B @ start_A)  # type: ignore[operator]
+        return super().pretrained_weight(layer) + scale * (start_B @ start_A)
 
     def save(self, backbone: nn.Module, folder: Path) -> None:
         """The same function as LoRA of rank 2r on the untouched W0: A′ = [A; A0], B′ = [B, −B0], α′ = 2α."""
