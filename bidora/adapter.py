@@ -52,6 +52,11 @@ def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
         head_names = model.head_names()
         model.backbone = adapt(model.backbone, config)
         _train_only(model, config, head_names)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise LabError(
+                f"method={config.method} trains nothing of this model: it keeps its own head as it is",
+                hint="choose a method that adapts its layers, such as lora",
+            )
         if not all(parameter.requires_grad for parameter in model.parameters()):
             _apply_shortcuts(model, config)
         return model

@@ -23,8 +23,9 @@ from bidora.kinds.generation import new_tokens
 from bidora.kinds.generator import build_generator, generate, loss_of_texts
 from bidora.kinds.prompts import EncodedPairs, prompt_ids
 from bidora.metrics import METRICS
+from bidora.metrics.scoring import objects
 from bidora.runs import Run
-from bidora.tasks import prepare
+from bidora.tasks import Split, prepare
 from bidora.train import train
 
 pytestmark = needs_scores
@@ -189,6 +190,35 @@ def test_dropout_is_what_the_settings_say(folders):
     assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} == {0.3}
     still = build_generator(str(folders["gpt2"]), RunConfig(), new_tokens=5)
     assert {module.p for module in still.modules() if isinstance(module, torch.nn.Dropout)} == {0.0}
+
+
+def test_the_models_own_head_is_not_trained(folders):
+    model = adapt(build_generator(str(folders["gpt2"]), RunConfig(), new_tokens=5), RunConfig(method="lora", rank=2))
+    assert all("lora_" in name for name, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises(LabError, match="method=head trains nothing of this model"):
+        adapt(build_generator(str(folders["gpt2"]), RunConfig(), new_tokens=5), RunConfig(method="head"))
+
+
+def test_bytes_of_gpt2s_tokenizer_are_cut_as_one_text():
+    """Prompt and text apart give the tokens of both together, so that writing goes on from what was trained on."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    rows = rows_of("train", 24)
+    inner.train_from_iterator(
+        [text for row in rows for text in row],
+        trainers.BpeTrainer(vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False),
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>")
+    for meaning, text in [*rows[:5], ("name[Café £]", "Café £20 – 4.5 ★")]:
+        split = Split((meaning,), objects([(text,)]), ("a",))
+        (ids,) = EncodedPairs(split, tokenizer, max_length=500).ids
+        assert ids == [*tokenizer(f"{meaning} ||| {text}")["input_ids"], tokenizer.eos_token_id]
+        known = len(prompt_ids(meaning, tokenizer))
+        assert tokenizer.decode(ids[known:], skip_special_tokens=True) == f" {text}"
 
 
 # -- evaluation ----------------------------------------------------------------------------------------------------------------
