@@ -34,7 +34,7 @@ VIEWS: dict[str, tuple[View, ...]] = {
         View("analyse", "Analyse an adapter", "query_stats"),
     ),
     "Teach": (View("classroom", "Classroom", "school"),),
-    "Help": (View("glossary", "Glossary", "menu_book"),),
+    "Help": (View("glossary", "Glossary", "menu_book"), View("published", "Published results", "table_chart")),
 }
 """Section → its views, in the order of the menu."""
 

@@ -103,8 +103,11 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
         max_steps=phase.steps,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
+        learning_rate=_learning_rate(config, phase),
         weight_decay=config.weight_decay,
+        adam_beta1=config.adam_beta1,
+        adam_beta2=config.adam_beta2,
+        adam_epsilon=config.adam_epsilon,
         warmup_steps=round(config.warmup_fraction * phase.steps),
         lr_scheduler_type="linear",
         max_grad_norm=config.max_gradient_norm,
@@ -121,3 +124,8 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
         dataloader_pin_memory=False,
         **options,
     )
+
+
+def _learning_rate(config: RunConfig, phase: Phase) -> float:
+    """Peak learning rate of a phase: the retraining may have one of its own."""
+    return (config.retrain_learning_rate if phase.index else 0.0) or config.learning_rate

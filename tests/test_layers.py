@@ -18,7 +18,7 @@ FLOORS = {
     2: "report page final_weights trainer recorder figures evaluation phases result",
     1: (
         "verdict remedies fetching sources inspection adapter classifier checkpoint models "
-        "tasks metrics weights analysis launch queueing grid presets benchmark_scores drafts preview "
+        "tasks metrics weights analysis launch queueing grid sweeping tuning published reproducing presets benchmark_scores drafts preview "
         "preflight estimate own_data working lessons glossary encoding kinds recordings"
     ),
     0: (
@@ -34,6 +34,10 @@ NO_TORCH = (
     *(
         "queueing",
         "grid",
+        "sweeping",
+        "tuning",
+        "published",
+        "reproducing",
         "presets",
         "drafts",
         "preview",

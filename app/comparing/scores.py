@@ -64,11 +64,19 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
         return
     for verdict in pairs["verdict"]:
         st.markdown(f"- {plain(verdict)}")
+    readable = readable_differences(pairs)
+    if pairs["pairs"].max() > 1:
+        st.dataframe(readable, hide_index=True, width="stretch", key="differences-table")
+        st.caption(
+            "Wilcoxon’s signed-rank test on the shared seeds, exact; [p corrected](glossary?term=p_corrected) for the number "
+            "of tests in this table (Holm); [d_z](glossary?term=effect_size): mean difference over its spread; "
+            "[r](glossary?term=rank_biserial): balance of the ranks, −1 to 1. So few seeds allow no p below “smallest p”."
+        )
     call = f"analysis.paired_differences(runs, {metric!r}, reference={reference!r})"
     show(
         lambda: figures.paired_differences(pairs, template=theme()),
         key="differences",
         kept=(stamp(compared.runs), metric, reference, theme()),
-        table=readable_differences(pairs),
+        table=readable,
         code=compared.cell.draw(f"figures.paired_differences({call})"),
     )

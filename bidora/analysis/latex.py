@@ -106,7 +106,7 @@ def differences_in_latex(pairs: pandas.DataFrame, *, label: str = "tab:differenc
         ends = [scale * row[name] for name in ("mean", "low", "high")]
         digits = ".2f" if scale > 1 else ".3f"
         where = [] if pooled else [escaped(block_in_words((row["task"], row["variant"], row["examples_per_class"])))]
-        cells = [*where, f"{escaped(row['first'])} $-$ {escaped(row['second'])}", _interval(*ends, f"+{digits}")]
+        cells = [*where, f"{escaped(row['first'])} $-$ {escaped(row['second'])}", _interval(ends, f"+{digits}")]
         cells += [f"{row['higher']} of {row['pairs']}", _p(row["p"])]
         cells += [_p(row["p_corrected"])] if correction != "none" else []
         body.append([*cells, _effect(row["effect_size"]), _effect(row["rank_biserial"])])
@@ -149,14 +149,16 @@ def _score(row: dict[str, Any] | None, metric: str) -> str:
     if row is None:
         return "--"
     scale, digits = (100.0, ".1f") if metric in SHARES else (1.0, ".3f")
-    return _interval(*(scale * row.get(name, math.nan) for name in (metric, f"{metric}_low", f"{metric}_high")), digits)
+    return _interval([scale * row.get(name, math.nan) for name in (metric, f"{metric}_low", f"{metric}_high")], digits)
 
 
-def _interval(value: float, low: float, high: float, digits: str) -> str:
+def _interval(ends: Sequence[float], digits: str) -> str:
+    """Value, and the ends of its interval behind it."""
+    value, low, high = ends
     if math.isnan(value):
         return "--"
-    ends = "" if math.isnan(low + high) else rf" {{\scriptsize [${low:{digits}}$, ${high:{digits}}$]}}"
-    return f"${value:{digits}}${ends}"
+    behind = "" if math.isnan(low + high) else rf" {{\scriptsize [${low:{digits}}$, ${high:{digits}}$]}}"
+    return f"${value:{digits}}${behind}"
 
 
 def _p(value: float) -> str:

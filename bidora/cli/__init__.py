@@ -15,7 +15,10 @@ from importlib import import_module
 from bidora.cli.flags import Parser
 from bidora.errors import LabError
 
-COMMANDS = ("running", "queue", "listing", "comparing", "reporting", "analysing", "fetching", "doctor", "demo")
+COMMANDS = (
+    *("running", "sweeping", "reproducing", "queue", "listing", "comparing", "published", "reporting", "analysing"),
+    *("fetching", "doctor", "demo"),
+)
 """The files of this package that add commands, in the order of the help."""
 
 
@@ -31,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser().print_help()
             return 2
         args = parser().parse_args(words)
+        args.typed = words
         return int(args.act(args) or 0)
     except LabError as error:
         if debug:

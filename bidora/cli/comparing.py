@@ -40,6 +40,7 @@ SECOND_METRICS = {
     "micro_f1": ("macro_f1",),
     "spearman": ("rmse", "mse"),
     "bleu": ("nist", "rouge_l"),
+    "entity_f1": ("entity_precision", "entity_recall"),
 }
 """Primary metric → what stands beside it in the table; --json and --csv have all metrics."""
 

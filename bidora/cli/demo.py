@@ -6,13 +6,13 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration
 from bidora.config import RunConfig
 from bidora.launch import start, stop
 from bidora.runs import ACTIVE, Run, list_runs, runs_root
+from bidora.sweeping import equal_run
 
 STOP_SECONDS = 60.0
 """How long Ctrl-C waits for the worker to save."""
@@ -55,7 +55,7 @@ def _demo(args: argparse.Namespace) -> int:
     there = list_runs(args.root)
     done: list[Run] = []
     for place, (group, config) in enumerate(plan(), start=1):
-        run = existing(there, group, config)
+        run = equal_run(there, group, config)
         words = {"finished": "already there", None: "begins"}.get(run.state if run else None, "goes on")
         run = run or Run.create(config, args.root, group=group, tags=("demo",))
         print(f"[{place}/{len(plan())}] {config.task} {config.method}: {words}, run {run.id}", file=sys.stderr)
@@ -102,11 +102,3 @@ def _next_step(run: Run, args: argparse.Namespace) -> str:
         f"One seed says little. Another for the last row:\n  {again}\n  {look}\n"
         f"What happened to the weights: {shlex.join(['bidora', 'analyse', run.id, *root])}"
     )
-
-
-def existing(runs: Sequence[Run], group: str, config: RunConfig) -> Run | None:
-    """The run of that group with equal settings: a finished one, one at work, the newest of the rest, or None."""
-    equal = [run for run in runs if run.meta.get("group") == group and run.config.digest() == config.digest()]
-    finished = [run for run in equal if run.state == "finished"]
-    at_work = [run for run in equal if run.state in ACTIVE]
-    return next(iter(finished + at_work + equal), None)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bidora.config import RunConfig, allowed_range
+from bidora.config import RunConfig, allowed_range, checked
 from bidora.errors import LabError
 
 Commands = Any
@@ -64,8 +64,12 @@ def add_command(
     return parser
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Add one flag for every setting of RunConfig, grouped as its metadata says.
+
+    Args:
+        parser: of a command.
+        several: whether each flag takes one or more values (`values_from` reads them), as in a sweep.
 
     Values stay text here: RunConfig converts and checks them, so that flags, files and notebooks get equal sentences.
     """
@@ -75,6 +79,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         options: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(each.default, bool) else {}
+        if several:
+            options = {"nargs": "*" if isinstance(each.default, bool) else "+"}
         groups[title].add_argument(
             _flag(each.name),
             dest=f"setting_{each.name}",
@@ -91,12 +97,42 @@ def config_from(args: argparse.Namespace) -> RunConfig:
     Raises:
         LabError: the file cannot be read, a name is unknown or a value is not allowed.
     """
-    values = _settings_file(Path(args.config)) if args.config else {}
-    given = {name.removeprefix("setting_"): value for name, value in vars(args).items() if name.startswith("setting_")}
-    return RunConfig.from_dict({**values, **given}, strict=True)
+    values = settings_file(Path(args.config)) if args.config else {}
+    return RunConfig.from_dict({**values, **_given(args)}, strict=True)
 
 
-def _settings_file(path: Path) -> dict[str, Any]:
+def values_from(args: argparse.Namespace) -> dict[str, list[Any]]:
+    """Setting → the values that its flag gives, each once; commas separate numbers and choices, too, and seeds may be 0-4.
+
+    Raises:
+        LabError: a value is not allowed.
+    """
+    from bidora.grid import parse_seeds
+
+    known = {each.name: each for each in dataclasses.fields(RunConfig)}
+    found: dict[str, list[Any]] = {}
+    for name, texts in _given(args).items():
+        each = known[name]
+        parts = list(texts) or ["true"]  # a flag without a value: --gradient-checkpointing
+        if name == "seed":
+            found[name] = list(parse_seeds(" ".join(parts)))
+            continue
+        if each.metadata["choices"] or type(each.default) in (int, float, bool) or name == "task":
+            parts = [part for text in parts for part in text.split(",") if part]
+        found[name] = list(dict.fromkeys(checked(each, part) for part in parts))
+    return found
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    return {name.removeprefix("setting_"): value for name, value in vars(args).items() if name.startswith("setting_")}
+
+
+def settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a JSON file.
+
+    Raises:
+        LabError: it cannot be read, or is no JSON object.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

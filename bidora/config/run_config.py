@@ -53,7 +53,10 @@ class RunConfig(Portable):
     )
     max_length: int = setting(0, group="task", help="longest input in tokens; 0: the task's default", minimum=0)
     beams: int = setting(
-        1, group="task", help="written texts only: beams of the search; 1 takes the likeliest token each time", minimum=1
+        1,
+        group="task",
+        help="written texts only: beams of the search; 1 takes the likeliest token each time",
+        minimum=1,
     )
     max_new_tokens: int = setting(
         0, group="task", help="written texts only: longest text in tokens; 0: half of the longest input", minimum=0
@@ -182,6 +185,13 @@ class RunConfig(Portable):
     retrain_steps: int = setting(
         0, group="two levels", help="steps of the retraining phase; 0: as many as steps", minimum=0
     )
+    retrain_learning_rate: float = setting(
+        0.0,
+        group="two levels",
+        help="peak learning rate of the retraining phase; 0: the learning rate of the search",
+        minimum=0.0,
+        maximum=1.0,
+    )
 
     # Optimisation
     steps: int = setting(150, group="optimisation", help="lower-level (or ordinary) training steps", minimum=1)
@@ -190,7 +200,7 @@ class RunConfig(Portable):
         3e-3,
         group="optimisation",
         symbol="η",
-        help="peak learning rate of A, B and head",
+        help="peak learning rate of A, B and head; what is usual differs by method, see `bidora list methods`",
         minimum=0.0,
         open_minimum=True,
         maximum=1.0,
@@ -203,6 +213,31 @@ class RunConfig(Portable):
     )
     max_gradient_norm: float = setting(
         1.0, group="optimisation", help="gradients are scaled down to this norm; 0: never", minimum=0.0
+    )
+    adam_beta1: float = setting(
+        0.9,
+        group="optimisation",
+        symbol="β₁",
+        help="AdamW, both levels: how much of the running mean of the gradient is kept",
+        minimum=0.0,
+        maximum=1.0,
+        open_maximum=True,
+    )
+    adam_beta2: float = setting(
+        0.999,
+        group="optimisation",
+        symbol="β₂",
+        help="AdamW, both levels: how much of the running mean of the squared gradient is kept",
+        minimum=0.0,
+        maximum=1.0,
+        open_maximum=True,
+    )
+    adam_epsilon: float = setting(
+        1e-8,
+        group="optimisation",
+        help="AdamW, both levels: added to the root of the squared gradient",
+        minimum=0.0,
+        open_minimum=True,
     )
     group_by_length: bool = setting(
         True, group="optimisation", help="make batches of similar length, which saves padding"
@@ -247,7 +282,10 @@ class RunConfig(Portable):
         0, group="running", help="steps between test scores on the way; 0: four times a phase", minimum=0
     )
     evaluation_examples: int = setting(
-        0, group="running", help="test examples for scores on the way (the final score uses all); 0: 128", minimum=0
+        0,
+        group="running",
+        help="test examples for scores on the way (the final score uses all); 0: 128, of written texts 32",
+        minimum=0,
     )
     record_every: int = setting(
         0, group="running", help="steps between records of the weights; 0: about 40 a phase", minimum=0

@@ -35,8 +35,8 @@ LESSON = Lesson(
             task="Read the fairness box of the recorded comparison. Which lines say “not equal”?",
             say="Equal steps are not equal compute. A BiDoRA step evaluates more gradients than a LoRA step. Published: BiDoRA's "
             "training took 3.92 times LoRA's, DoRA's 1.30 times.",
-            see="Gradient evaluations and seconds as numbers, and a ratio. Tuning is always unknown: a folder of runs does not "
-            "say how many settings were tried.",
+            see="Gradient evaluations and seconds as numbers, and a ratio. Tuning is unknown: a folder of runs does not say "
+            "how many settings were tried, unless they were tried with `bidora sweep --tune`.",
             wrong_ideas=(
                 "“The same number of steps is fair”: count gradient evaluations.",
                 "“BiDoRA has less data, since a part is held out”: after the search it trains on all of it; unless retraining is "
