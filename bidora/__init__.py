@@ -26,6 +26,8 @@ _HOME = {
     "get_task": "bidora.tasks",
     "MODELS": "bidora.models",
     "get_model": "bidora.models",
+    "METHODS": "bidora.methods",
+    "get_method": "bidora.methods",
     "decompose": "bidora.decomposition",
     "Decomposition": "bidora.decomposition",
     "magnitude_change": "bidora.decomposition",

@@ -55,9 +55,9 @@ class Classifier(nn.Module):
         pooled = (output.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
         return F.linear(pooled.to(self.head.weight.dtype), self.head.weight, self.head.bias)
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+    def activation_checkpointing_enable(self, **how: Any) -> None:
         """Recompute activations in the backward pass (called by transformers' Trainer)."""
-        self.backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs=gradient_checkpointing_kwargs)
+        self.backbone.activation_checkpointing_enable(**how)
 
     def head_names(self) -> list[str]:
         """Names of the parameters that turn features into logits: new, so always trained."""

@@ -11,6 +11,7 @@ from test_launch import until
 
 from bidora.config import RunConfig
 from bidora.drafts import FIELDS
+from bidora.methods import METHODS
 from bidora.own_data import keep
 from bidora.queueing import enqueue, pause, read_queue, set_limit
 from bidora.runs import Run, list_runs
@@ -87,6 +88,34 @@ def test_a_group_is_worked_off_in_order_though_the_page_is_closed(new_run, root)
     assert "4 runs in the queue" in words(app)
     until(lambda: all(run.state == "finished" for run in runs))
     assert sorted(runs, key=lambda run: run.status["process_start"]) == runs
+
+
+def numbers(app):
+    return {each.label for each in app.number_input} | {each.label for each in app.selectbox}
+
+
+def test_every_method_can_be_chosen_and_only_what_it_uses_is_shown(new_run):
+    app = new_run()
+    methods = one(app.button_group, "new-methods")
+    assert list(methods.options) == [method.title for method in METHODS.values()]
+    for chosen, there, gone in (
+        (["vera"], {"rank r"}, {"alpha α", "norm ‖V‖", "frequencies n", "upper fraction", "initial rank"}),
+        (["fourierft"], {"frequencies n", "fourier scale"}, {"rank r", "alpha α", "b learning rate ratio"}),
+        (["bilora"], {"rank r", "alpha α", "upper fraction", "unroll scale ξ"}, {"norm ‖V‖", "frequencies n"}),
+        (["bitfit"], {"learning rate η", "steps"}, {"rank r", "alpha α", "upper fraction", "norm ‖V‖"}),
+        (["loraplus", "adalora"], {"b learning rate ratio", "initial rank", "orthogonality weight"}, {"norm ‖V‖"}),
+    ):
+        one(app.button_group, "new-methods").set_value(chosen).run()
+        assert not app.exception
+        assert there <= numbers(app), chosen
+        assert not gone & numbers(app), chosen
+
+
+def test_a_learning_rate_that_is_unusual_for_a_method_is_said(new_run):
+    app = new_run()
+    one(app.button_group, "new-methods").set_value(["fourierft"]).run()
+    said = " ".join(words(app).replace("\\", "").split())
+    assert "usual for FourierFT" in said
 
 
 def test_preview_says_work_phases_and_commands(new_run):

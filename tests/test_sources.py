@@ -177,3 +177,12 @@ def test_pairs_that_make_no_sense(tmp_path):
 )
 def test_paths_are_for_visitors_of_this_machine_only(address, allowed):
     assert sources.paths_allowed(address) is allowed
+
+
+@pytest.mark.parametrize("method", ["bitfit", "head"])
+def test_a_run_that_changed_no_weight_matrix_is_not_analysed(method, tmp_path):
+    run = Run.create(RunConfig(method=method), tmp_path)
+    run.adapter_dir.mkdir(parents=True)
+    with pytest.raises(LabError, match="changed no weight matrix") as caught:
+        sources.of_run(run)
+    assert "0 by definition" in caught.value.hint

@@ -12,7 +12,7 @@ from transformers import (
     BertConfig,
     BertModel,
     DebertaV2Config,
-    DebertaV2Model,
+    DebertaV2ForMaskedLM,
     EsmConfig,
     EsmModel,
     LlamaConfig,
@@ -53,7 +53,7 @@ def save_tiny_model(folder: Path, family: str = "bert") -> Path:
             RobertaConfig(vocab_size=size, pad_token_id=0, bos_token_id=2, eos_token_id=3, **shape)
         )
     elif family == "deberta-v2":  # as DeBERTa-v3: relative positions, no token types, one key for content and position
-        model = DebertaV2Model(
+        model = DebertaV2ForMaskedLM(
             DebertaV2Config(
                 vocab_size=size,
                 pad_token_id=0,
@@ -65,7 +65,6 @@ def save_tiny_model(folder: Path, family: str = "bert") -> Path:
                 **shape,
             )
         )
-        model.config.architectures = ["DebertaV2ForMaskedLM"]
     elif family == "llama":
         config = LlamaConfig(vocab_size=size, bos_token_id=2, eos_token_id=3, num_key_value_heads=1, **shape)
         model = LlamaForCausalLM(config)  # as most of its kind: without a token for padding

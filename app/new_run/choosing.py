@@ -7,11 +7,13 @@ import streamlit as st
 from app.new_run.state import key, replace, seeded
 from app.page import explained
 from bidora.analysis import METHOD_NAMES
-from bidora.drafts import FIELDS, Draft, fresh, of_preset
+from bidora.drafts import Draft, fresh, of_preset
 from bidora.grid import arm_in_words, parse_seeds
+from bidora.methods import METHODS
 from bidora.presets import PRESETS, SIZES
 
 OWN = "my own question"
+_MEANINGS = [f"- **{method.title}**: {method.summary}" for method in METHODS.values()]
 
 
 def preset_part(draft: Draft) -> None:
@@ -68,8 +70,9 @@ def comparison_part(draft: Draft) -> None:
             selection_mode="multi",
             format_func=METHOD_NAMES.get,
             key=seeded("methods", list(draft.methods)),
+            wrap=True,
             disabled="method" in draft.lock,
-            help=f"{FIELDS['method'].metadata['help'].capitalize()}. Each chosen method is trained with each seed.",
+            help="\n".join(["Each chosen method is trained with each seed.", "", *_MEANINGS]),
         )
         draft.methods = tuple(name for name in METHOD_NAMES if name in methods)
         if not methods:

@@ -175,8 +175,10 @@ def _after(args: argparse.Namespace) -> tuple[str, str]:
             raise LabError(
                 f"run {run.id} has no adapter yet: it is {run.state}", hint="wait until it is finished", kind="run"
             )
+        from bidora.sources import refuse_without_motion
         from bidora.tasks import get_task
 
+        refuse_without_motion(run)
         return str(run.adapter_dir), run.config.model or get_task(run.config.task).default_model
     return args.after, ""
 

@@ -16,7 +16,7 @@ def _entry(method: Method) -> Entry:
     parts.append(f"Learning rates between {low:g} and {high:g} are usual with small encoders.")
     return Entry(
         key=f"method_{method.name}",
-        term=method.title[:1].upper() + method.title[1:],
+        term=method.title if not method.title.split()[0].islower() else method.title[:1].upper() + method.title[1:],
         topic="methods",
         meaning=" ".join(parts),
         formula=method.formula,

@@ -38,7 +38,7 @@ class Adalora(Method):
         "https://arxiv.org/abs/2303.10512",
     )
     place = 30
-    look = Look("#CC6677", "longdash", "hexagon")
+    look = Look("#CC6677", "longdash", "star-square")
     settings = (*LOW_RANK, "initial_rank", "orthogonality_weight")
     rates = Rates(1e-3, 2e-2)
     pass_cost = 1.1

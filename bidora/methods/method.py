@@ -74,6 +74,7 @@ class Method:
         own_rates: (part of a parameter's name, the setting that multiplies its learning rate), one or more.
         undecayed: parts of names of parameters without weight decay.
         uses_peft: whether PEFT builds, saves and loads it.
+        moves_weights: whether weight matrices change, so that there is a ΔM and ΔD to analyse.
     """
 
     name: str = ""
@@ -93,6 +94,7 @@ class Method:
     own_rates: tuple[tuple[str, str], ...] = ()
     undecayed: tuple[str, ...] = ()
     uses_peft: bool = True
+    moves_weights: bool = True
 
     @property
     def bilevel(self) -> bool:

@@ -89,6 +89,7 @@ class BitFit(Unwrapped):
     look = Look("#C2548A", "5px,2px", "triangle-right")
     rates = Rates(1e-3, 3e-2)
     pass_cost = 0.9
+    moves_weights = False
 
     def prepare(self, model: nn.Module, config: RunConfig) -> None:
         """Refuse a model without biases, such as Llama."""
@@ -122,6 +123,7 @@ class HeadOnly(Unwrapped):
     look = Look("#8A6D5B", "1px,3px", "triangle-left")
     rates = Rates(3e-3, 1e-1)
     pass_cost = 0.5
+    moves_weights = False
     trained = ()
 
 

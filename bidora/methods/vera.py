@@ -17,7 +17,10 @@ class Vera(Method):
     title = "VeRA"
     summary = "trains two vectors per layer that scale a pair of frozen random matrices, which all layers share"
     formula = r"W' = W_0 + \mathrm{diag}(b)\, B\, \mathrm{diag}(d)\, A"
-    convention = "A and B are drawn by the seed and saved with the adapter; b begins at 0, d at 0.1. There is no α."
+    convention = (
+        "A and B are drawn by the seed and saved with the adapter; b begins at 0, d at 0.1. There is no α. The paper uses "
+        "ranks of 256 to 1,024: a rank costs one number per layer."
+    )
     paper = Paper(
         "VeRA",
         "D. J. Kopiczko, T. Blankevoort, Y. M. Asano: VeRA: Vector-based Random Matrix Adaptation. ICLR 2024. "

@@ -13,6 +13,7 @@ from bidora.sources.finding import (
     of_upload,
     packaged,
     paths_allowed,
+    refuse_without_motion,
     suggested_base,
 )
 from bidora.sources.source import Source, check_pair, what_is_read
@@ -28,6 +29,7 @@ __all__ = [
     "of_upload",
     "packaged",
     "paths_allowed",
+    "refuse_without_motion",
     "suggested_base",
     "what_is_read",
 ]

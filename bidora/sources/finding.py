@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bidora.errors import LabError
+from bidora.methods import get_method
 from bidora.models import MODELS, get_model, is_fetched, model_folder
 from bidora.runs import Run
 from bidora.sources.source import Source, look_at
@@ -69,6 +70,7 @@ def of_run(run: Run) -> Source:
             hint="choose a finished run",
             kind="run",
         )
+    refuse_without_motion(run)
     title = shown(str(run.meta.get("name") or run.id))
     if not run.adapter_dir.resolve().is_relative_to(run.path.resolve()):
         raise LabError(
@@ -76,6 +78,21 @@ def of_run(run: Run) -> Source:
         )
     with _named(run.adapter_dir.absolute(), title):
         return replace(look_at(run.adapter_dir.absolute(), title=title), method=run.config.method)
+
+
+def refuse_without_motion(run: Run) -> None:
+    """Refuse to analyse what a run left where its method changes no weight matrix.
+
+    Raises:
+        LabError: it was BitFit or the head alone.
+    """
+    method = get_method(run.config.method)
+    if not method.moves_weights:
+        raise LabError(
+            f"run {run.id} changed no weight matrix: {method.title} {method.summary}",
+            hint="ΔM and ΔD are 0 by definition; choose a run of another method",
+            kind="run",
+        )
 
 
 def base_of_run(run: Run) -> str:
