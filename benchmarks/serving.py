@@ -77,8 +77,9 @@ def jobs(count: int, runs: Path) -> Iterator[list[Run]]:
             time.sleep(0.5)
         yield made
     finally:
-        for run in made:
-            terminate(run)
+        workers = [psutil.Process(run.status["pid"]) for run in made if terminate(run)]
+        for late in psutil.wait_procs(workers, timeout=30)[1]:
+            late.kill()
 
 
 def chromium() -> str:

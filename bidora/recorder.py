@@ -65,6 +65,12 @@ class ProgressRecorder(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         """Count, tell the time left, and look for the wish to stop."""
         self.cost.stop_clock()
+        if not (self.run.path / "config.json").exists():
+            raise LabError(
+                f"the folder of run {self.run.id} is gone: it was deleted or moved while the run was at work",
+                hint="start the run again; a run is stopped before its folder is touched",
+                kind="run",
+            )
         now, done = time.perf_counter(), self.done_before + state.global_step
         if self._first is None:
             self._first = (done, now)

@@ -22,7 +22,7 @@ def test_no_answer_yet_is_friendly(exercise):
         (12, "lower steps of the search alone"),
         (24, "the upper steps are not"),
         (36, "two gradients"),
-        (60, "re-uses"),
+        (60, "reuses"),
         (47, "add up"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,17 @@ def test_a_diverged_loss_is_one_sentence_and_the_folder_says_so(tiny_bert: Path,
     assert run.state == "failed"
     assert run.status["error"]["kind"] == "diverged"
     assert any(record.get("bad") for record in run.records())
+
+
+def test_a_worker_whose_folder_was_deleted_ends(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+    run = run_of(tmp_path, tiny_bert, table, steps=5000)
+
+    def delete(text: str, done: int, total: int) -> None:
+        if done == 3:
+            shutil.rmtree(run.path)
+
+    with pytest.raises(LabError, match="is gone"):
+        train(run, progress=delete)
 
 
 def test_a_checkpoint_of_another_model_is_refused(tiny_bert: Path, tiny_esm: Path, table: Path, tmp_path: Path) -> None:

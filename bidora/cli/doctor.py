@@ -23,7 +23,7 @@ NETWORK_SECONDS = 20.0
 ROOM_FOR_A_RUN = 500e6
 PACKAGES = (
     *("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy", "pandas", "pyarrow", "scipy"),
-    *("scikit-learn", "psutil", "plotly", "openpyxl"),
+    *("scikit-learn", "psutil", "plotly", "orjson", "openpyxl"),
 )
 TORCH_REPORT = """
 import json, torch

@@ -70,7 +70,7 @@ def _verify_cost(answer: Any) -> str:
         * steps: "one part is missing: each upper step takes two gradients (upper loss, and the lower loss at a shifted "
         "point), and the retraining phase has as many steps as the search",
         5
-        * steps: "the one-sided difference re-uses the gradient of the lower step, so an upper step takes two, not three",
+        * steps: "the one-sided difference reuses the gradient of the lower step, so an upper step takes two, not three",
     }
     if answer in wrong:
         raise Misconception(wrong[answer])

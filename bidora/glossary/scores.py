@@ -201,7 +201,9 @@ SCORES = (
         term="Baseline: the constant answer",
         topic="scores",
         meaning="What one gets without looking at the input: always the most frequent class of the training data, or its "
-        "mean. A score means little until one has seen this one.",
+        "mean. A score means little until one has seen this one. Where equally many examples of each class were drawn for "
+        "training, the first class is taken; always answering the commonest class of the test set would often score higher, "
+        "but nobody knows it before the test.",
         unit="as the score",
         convention="Learnt from training targets, measured on the test set.",
         source=(("", "definition of this lab"),),
