@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bidora.errors import LabError
 from bidora.runs import Run, list_runs, read_json, write_json
+from bidora.runs.tables import INPUTS
 
 KEPT_FILES = ("config.json", "meta.json", "result.json", "metrics.jsonl")
 """What is copied as it is; status, tables and the adapter are thinned out on the way."""
@@ -86,8 +87,8 @@ def record(run: Run, root: str | Path, *, inputs: bool, adapter: bool = True) ->
 def _copy_tables(run: Run, place: Path, *, inputs: bool) -> None:
     """All tables in float32, compressed; predictions without their inputs where these may not be passed on."""
     predictions = run.predictions()
-    if not inputs and "input" in predictions:
-        predictions = predictions.drop(columns="input")
+    if not inputs:
+        predictions = predictions.drop(columns=list(INPUTS), errors="ignore")
     (place / "dynamics.parquet").mkdir()
     tables = {
         "predictions.parquet": predictions,

@@ -21,13 +21,14 @@ from bidora.checkpoint import (
     save_method_state,
     trainable_tensors,
 )
-from bidora.classifier import Classifier, build_classifier, quiet_transformers
+from bidora.classifier import Classifier, quiet_transformers
 from bidora.config import is_bilevel
 from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
-from bidora.encoding import EncodedSplit, PaddingCollator, TargetScale
-from bidora.evaluation import Evaluation, evaluate
+from bidora.encoding import Encoded, TargetScale
+from bidora.evaluation import Evaluation, StopWished, evaluate, watched
+from bidora.kinds import Kind, get_kind
 from bidora.methods import get_method
-from bidora.metrics import primary_of
+from bidora.metrics import SCORINGS, primary_of
 from bidora.models import get_model, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
 from bidora.provenance import provenance
@@ -56,7 +57,10 @@ def train(run: Run, *, progress: Progress | None = None) -> dict[str, Any]:
         LabError: something that the user can solve (settings, data, model, diverged loss); the run is marked as failed.
     """
     with working_on(run), quiet_transformers():
-        result = _Training(run, progress).go()
+        try:
+            result = _Training(run, progress).go()
+        except StopWished:
+            result = {}
         run.update_status(state="finished" if result else "stopped", eta_seconds=None, exit_code=0)
     return result
 
@@ -66,7 +70,7 @@ class _Data:
     """What the phases read: splits by name, as token ids, and what belongs to them."""
 
     prepared: Prepared
-    splits: dict[str, EncodedSplit]
+    splits: dict[str, Encoded]
     tokenizer: Any
     scale: TargetScale | None
 
@@ -75,9 +79,9 @@ class _Data:
         return self.tokenizer.pad_token_id or 0
 
     @property
-    def outputs(self) -> int:
-        """Number of logits."""
-        return 1 if self.prepared.kind == "regression" else len(self.prepared.labels)
+    def kind(self) -> Kind:
+        """What the kind of task decides."""
+        return get_kind(self.prepared.kind)
 
 
 class _Training:
@@ -119,10 +123,11 @@ class _Training:
         self.folder = model_folder(self.model.name, self.progress)
         tokenizer = AutoTokenizer.from_pretrained(self.folder)
         length = config.max_length or task.default_length
-        scale = TargetScale.of(prepared.train.targets) if prepared.kind == "regression" else None
+        kind = get_kind(prepared.kind)
+        scale = kind.scale(prepared.train.targets)
         named = {name: getattr(prepared, name) for name in ("train", "lower", "upper", "selection", "test")}
         splits = {
-            name: EncodedSplit(split, tokenizer, max_length=length, scale=scale)
+            name: kind.encode(split, tokenizer, max_length=length, scale=scale)
             for name, split in named.items()
             if split is not None
         }
@@ -131,10 +136,10 @@ class _Training:
                 name: {"count": len(each), "sha256": each.split.digest(), "cut": each.cut}
                 for name, each in splits.items()
             },
-            kind=prepared.kind,
+            kind=kind.name,
             primary=primary_of(prepared.kind, prepared.metrics),
             labels=list(prepared.labels),
-            notes=list(prepared.notes),
+            notes=[*prepared.notes, *kind.remarks(splits)],
             max_length=length,
             **provenance(self.folder, self.device),
         )
@@ -145,7 +150,8 @@ class _Training:
         config = self.config
         twice = is_bilevel(config) and config.mixed_product == "exact" and config.unroll_scale != "0"
         set_seed(config.seed)
-        model = build_classifier(self.folder, config, outputs=data.outputs, attention="eager" if twice else None)
+        attention = "eager" if twice else None
+        model = data.kind.build(self.folder, config, labels=data.prepared.labels, attention=attention)
         set_seed(config.seed)
         adapt(model, config)
         return model.to(self.device)
@@ -196,7 +202,7 @@ class _Training:
             kind=data.prepared.kind,
             cost=self.cost,
             order_seed=config.seed * 2 + 1_000_003 * phase.index,
-            data_collator=PaddingCollator(data.pad_id, multiple=1 if self.device.type == "cpu" else 8),
+            data_collator=data.kind.collator(data.pad_id, multiple=1 if self.device.type == "cpu" else 8),
         )
         trainer = (
             BiLevelTrainer(upper_dataset=data.splits["upper"], **options) if phase.bilevel else LevelTrainer(**options)
@@ -223,7 +229,7 @@ class _Training:
             lambda name, limit: self._evaluate(model, data, name, limit=limit),
             progress,
             every=config.evaluate_every or max(1, phase.steps // 4),
-            limit=config.evaluation_examples or 128,
+            limit=config.evaluation_examples or SCORINGS[data.prepared.kind].sample,
         )
         for callback in (progress, dynamics, scores):
             trainer.add_callback(callback)
@@ -251,7 +257,7 @@ class _Training:
         """Test scores at the end of the search phase, kept so that a resumed run need not repeat them."""
         path = self.run.checkpoints_dir / "search" / "end" / "scores.json"
         if not path.exists():
-            write_json(path, self._evaluate(model, data, "test", progress=self.progress).scores)
+            write_json(path, self._evaluate(model, data, "test", progress=watched(self.run, self.progress)).scores)
         return read_json(path)
 
     def _finish(
@@ -270,7 +276,8 @@ class _Training:
             kind=prepared.kind,
             scale=data.scale,
         )
-        test = self._evaluate(model, data, "test", progress=self.progress)
+        told = watched(run, self.progress)
+        test = self._evaluate(model, data, "test", progress=told)
         test.predictions(data.splits["test"].split, prepared.labels).to_parquet(
             run.path / "predictions.parquet", index=False
         )
@@ -287,8 +294,8 @@ class _Training:
         result = result_of(
             run,
             test=test,
-            train=self._evaluate(model, data, "train", limit=1000),
-            selection=self._evaluate(model, data, "selection") if "selection" in data.splits else None,
+            train=self._evaluate(model, data, "train", limit=SCORINGS[prepared.kind].train_sample, progress=told),
+            selection=self._evaluate(model, data, "selection", progress=told) if "selection" in data.splits else None,
             splits={name: each.split for name, each in data.splits.items()},
             kind=prepared.kind,
             labels=prepared.labels,

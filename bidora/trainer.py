@@ -28,7 +28,7 @@ from bidora.checkpoint import (
     save_method_state,
     trainable_tensors,
 )
-from bidora.classifier import Classifier, loss_of
+from bidora.classifier import Classifier
 from bidora.config import RunConfig
 from bidora.cost import Cost
 from bidora.hypergradient import (
@@ -43,6 +43,7 @@ from bidora.hypergradient import (
     lower_gradient,
 )
 from bidora.hypergradient.parameters import inner, norm
+from bidora.kinds import Kind, get_kind
 from bidora.methods import Method, get_method
 from bidora.order import FixedOrder, training_order
 from bidora.runs import write_json
@@ -61,7 +62,7 @@ class LevelTrainer(Trainer):
         args: transformers' training arguments.
         train_dataset: items with input_ids, attention_mask, labels.
         config: the run's settings.
-        kind: classification, regression or multilabel.
+        kind: name of one of `bidora.kinds`.
         cost: counters to add to.
         order_seed: draws the order of the examples.
         rest: further arguments of transformers.Trainer.
@@ -84,7 +85,7 @@ class LevelTrainer(Trainer):
         self.model_accepts_loss_kwargs = (
             False  # our loss is a mean over the batch: Trainer divides it when it accumulates
         )
-        self.config, self.kind, self.cost, self.order_seed = config, kind, cost, order_seed
+        self.config, self.kind, self.cost, self.order_seed = config, get_kind(kind), cost, order_seed
         self.label_names = ["labels"]
         self.method = get_method(config.method)
         self.penalty = self.method.penalty(model, config)
@@ -108,7 +109,7 @@ class LevelTrainer(Trainer):
     ) -> Any:
         """Mean loss of the batch, without the lower level's regulariser."""
         logits = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        loss = loss_of(logits, inputs["labels"], self.kind)
+        loss = self.kind.loss(logits, inputs["labels"])
         if self.penalty is not None:
             loss = loss + self.penalty()
         return (loss, {"logits": logits}) if return_outputs else loss
@@ -366,7 +367,7 @@ class LowerObjective(nn.Module):
     L(V, m) + γ·R(V). R depends on V only, so it is left out where V needs no gradient (perturbed and upper passes).
     """
 
-    def __init__(self, model: Classifier, kind: str, weight: float, orthogonality: nn.Module | None) -> None:
+    def __init__(self, model: Classifier, kind: Kind, weight: float, orthogonality: nn.Module | None) -> None:
         super().__init__()
         self.model = model
         self.kind = kind
@@ -376,7 +377,7 @@ class LowerObjective(nn.Module):
     def forward(self, inputs: dict[str, Tensor], regularised: bool) -> Tensor:
         """The scalar loss of one batch."""
         logits = self.model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        loss = loss_of(logits, inputs["labels"], self.kind)
+        loss = self.kind.loss(logits, inputs["labels"])
         if regularised and self.weight and self.orthogonality is not None:
             loss = loss + self.weight * self.orthogonality()
         return loss

@@ -13,6 +13,7 @@ METHOD_NAMES = {name: method.title for name, method in METHODS.items()}
 
 SCORE_NAMES = {
     "f1": "F1",
+    "entity_f1": "entity F1",
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "weighted_f1": "weighted F1",

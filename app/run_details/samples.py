@@ -13,9 +13,9 @@ from bidora.analysis.examples import CHOICES, examples_of, has_inputs
 from bidora.runs import Run
 
 _ORDER = {
-    "worst": "wrong, the surest first (regression: farthest off; several labels: most wrong ones; texts: farthest from a "
+    "worst": "wrong, the surest first (regression: farthest off; several labels or entities: most wrong ones; texts: farthest from a "
     "reference)",
-    "best": "right, the surest first (regression: nearest; several labels: fewest wrong ones; texts: nearest to a "
+    "best": "right, the surest first (regression: nearest; several labels or entities: fewest wrong ones; texts: nearest to a "
     "reference)",
     "random": "drawn at random, the same ones each time",
 }

@@ -23,19 +23,19 @@ def examples_of(
     """Some test examples.
 
     Classification: worst are wrong with the highest probability, best are right with the highest. Several labels:
-    worst have the most labels missed or invented. Regression: by distance between prediction and measurement. Written
-    texts: by closeness to the nearest reference (rouge_l).
+    worst have the most labels missed or invented; so have sentences with entities. Regression: by distance between
+    prediction and measurement. Written texts: by closeness to the nearest reference (rouge_l).
 
     Args:
         predictions: as `Run.predictions()` gives it.
         which: worst, best or random.
-        kind: classification, regression, multilabel or generation; found from the table where empty.
+        kind: classification, regression, multilabel, tagging or generation; found from the table where empty.
         count: at most so many.
         seed: of the draw, for random.
 
     Returns:
         input (where it is there), target, prediction, and what they are ordered by: probability, error (in the target's
-        unit), wrong_labels or rouge_l; and the id.
+        unit), wrong_labels, wrong_entities or rouge_l; and the id. Sentences also have their entities in words.
     """
     if predictions.empty or not {"target", "prediction"} <= set(predictions.columns):
         return predictions.head(0)
@@ -47,11 +47,12 @@ def examples_of(
         order, ordered = table["error"].rank(method="first"), "error"
     elif kind == "generation" and "rouge_l" in table:
         order, ordered = 1 - table["rouge_l"].fillna(0.0), "rouge_l"
-    elif kind == "multilabel":
-        table["wrong_labels"] = [
+    elif kind in ("multilabel", "tagging"):
+        ordered = "wrong_labels" if kind == "multilabel" else "wrong_entities"
+        table[ordered] = [
             len(_labels(target) ^ _labels(predicted)) for target, predicted in zip(table["target"], table["prediction"])
         ]
-        order, ordered = table["wrong_labels"].rank(method="first"), "wrong_labels"
+        order = table[ordered].rank(method="first")
     else:
         right = (table["target"].astype(str) == table["prediction"].astype(str)).to_numpy()
         sure = table["probability"].astype(float).fillna(0.0) if "probability" in table else 0.0
@@ -63,7 +64,8 @@ def examples_of(
     else:
         places = np.argsort(np.asarray(order, dtype=float), kind="stable")
         table = table.iloc[(places if which == "best" else places[::-1])[:count]]
-    columns = [name for name in ("input", "target", "prediction", ordered, "id") if name in table]
+    words = ("target_words", "predicted_words") if kind == "tagging" else ()
+    columns = [name for name in ("input", *words, "target", "prediction", ordered, "id") if name in table]
     return table[columns].reset_index(drop=True)
 
 

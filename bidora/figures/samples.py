@@ -24,7 +24,7 @@ def samples(
 
     Args:
         predictions: as `Run.predictions()` gives it: target, prediction.
-        kind: classification, regression, multilabel or generation; by default regression where targets are numbers, else
+        kind: classification, regression, multilabel, tagging or generation; by default regression where targets are numbers, else
             classification.
         unit: of the target, for regression.
         limit: so many classes are shown; rarer ones are added up as "(other)".
@@ -39,7 +39,9 @@ def samples(
     kind = "classification" if kind == "regression" and not numeric else kind  # of a damaged run
     if kind == "regression":
         return _against_each_other(predictions, unit, template)
-    return (_per_label if kind == "multilabel" else _confusion)(predictions, limit, template)
+    if kind in ("multilabel", "tagging"):
+        return _per_label(predictions, limit, template, entities=kind == "tagging")
+    return _confusion(predictions, limit, template)
 
 
 def _confusion(predictions: pandas.DataFrame, limit: int, template: str) -> go.Figure:
@@ -95,15 +97,18 @@ def _confusion(predictions: pandas.DataFrame, limit: int, template: str) -> go.F
     )
 
 
-def _per_label(predictions: pandas.DataFrame, limit: int, template: str) -> go.Figure:
+def _per_label(predictions: pandas.DataFrame, limit: int, template: str, *, entities: bool = False) -> go.Figure:
+    """Labels of examples, or entities of sentences, whose label is their type: "Gene 2–7" is a Gene."""
     import plotly.graph_objects as go
+
+    of_type = (lambda each: each.rpartition(" ")[0] or each) if entities else str
 
     found, missed, invented = Counter[str](), Counter[str](), Counter[str]()
     for target, predicted in zip(predictions["target"], predictions["prediction"]):
         true, claimed = _labels_in(target), _labels_in(predicted)
-        found.update(true & claimed)
-        missed.update(true - claimed)
-        invented.update(claimed - true)
+        found.update(map(of_type, true & claimed))
+        missed.update(map(of_type, true - claimed))
+        invented.update(map(of_type, claimed - true))
     every = sorted({*found, *missed, *invented}, key=lambda label: (-found[label] - missed[label], label))
     shown = every[:limit]
     figure = go.Figure()
@@ -122,15 +127,20 @@ def _per_label(predictions: pandas.DataFrame, limit: int, template: str) -> go.F
             hovertemplate=f"%{{y}}: %{{x}} {name}<extra></extra>",
         )
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(title_text="test examples")
+    figure.update_xaxes(title_text="entities in test sentences" if entities else "test examples")
     figure.update_yaxes(autorange="reversed", type="category", dtick=1)
+    what = "entities" if entities else "labels"
     totals = f"{sum(found.values()):,} found, {sum(missed.values()):,} missed, {sum(invented.values()):,} invented"
     return finish(
         figure,
-        title="Which labels are found, missed, invented?",
+        title=f"Which {what} are found, missed, invented?",
         alt=f"{totals}.",
-        convention=f"Test data, n = {len(predictions):,}; all labels together: {totals}"
-        + (f" · the {limit} most frequent of {len(every)} labels" if len(every) > limit else ""),
+        convention=f"Test data, n = {len(predictions):,}{' sentences' if entities else ''}; all {what} together: {totals}"
+        + (
+            f" · the {limit} most frequent of {len(every)} {'types' if entities else 'labels'}"
+            if len(every) > limit
+            else ""
+        ),
         template=template,
         height=max(360, 140 + 24 * len(shown)),
     )

@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 from bidora.glossary.bookkeeping import COST, DATA, RUNS
+from bidora.glossary.entities import ENTITY_SCORES
 from bidora.glossary.entry import TOPICS, Entry
 from bidora.glossary.levels import LEVELS
 from bidora.glossary.methods import METHOD_ENTRIES
@@ -20,7 +21,7 @@ from bidora.glossary.texts import TEXT_SCORES
 from bidora.glossary.weights import WEIGHTS
 
 ENTRIES: tuple[Entry, ...] = (
-    *(*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *TEXT_SCORES),
+    *(*WEIGHTS, *LEVELS, *STATISTICS, *SCORES, *ENTITY_SCORES, *TEXT_SCORES),
     *(*DATA, *COST, *RUNS, *METHOD_ENTRIES, *SETTINGS),
 )
 """All entries, in the order of the page."""

@@ -24,6 +24,7 @@ from bidora.runs.contents import files_of
 from bidora.runs.files import read_json, write_json
 from bidora.runs.ids import RUN_ID, new_folder, runs_root
 from bidora.runs.run import Run
+from bidora.runs.tables import INPUTS
 from bidora.runs.trash import FOLDER as TRASH
 from bidora.runs.unpacking import KNOWN, MOST_BYTES_OF_TEXT, opened, refused, unpack
 from bidora.runs.workers import ACTIVE, STATES
@@ -193,7 +194,7 @@ def _without_places(text: str, runs: Path) -> str:
 def _without_inputs(folder: Path) -> bytes:
     import io
 
-    table = Run(folder).predictions().drop(columns=["input"], errors="ignore")
+    table = Run(folder).predictions().drop(columns=list(INPUTS), errors="ignore")
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     return buffer.getvalue()

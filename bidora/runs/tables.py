@@ -16,7 +16,10 @@ NUMBERS = (
     *("direct_norm", "implicit_norm", "magnitude_gradient_norm", "cosine", "probability", "rouge_l"),
 )
 
-WORDS = ("phase", "module", "name", "id", "input")
+INPUTS = ("input", "target_words", "predicted_words")
+"""Columns of predictions that hold parts of the test inputs; left out where these may not be passed on."""
+
+WORDS = ("phase", "module", "name", "id", *INPUTS)
 
 EITHER = ("target", "prediction")
 """Numbers of a regression, else words."""

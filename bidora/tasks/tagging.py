@@ -115,7 +115,9 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     notes = [f"read from {source}: {', '.join(f'{name} {len(part):,} sentences' for name, part in parts.items())}"]
     if "devel" in parts and not devel:
         notes.append("devel is not used: settings are chosen on a selection split (selection_fraction) of train")
-    used = {part: parts[part] for part in ("train", "devel", "test") if part in parts and (part != "devel" or devel)}
+    used: dict[str, Tagged] = {
+        part: parts[part] for part in ("train", "devel", "test") if part in parts and (part != "devel" or devel)
+    }
     tags, remark = _converted(used)
     types = types_of([sentence for each in tags.values() for sentence in each])
     labels = _tags(*types)
@@ -134,7 +136,7 @@ def _read(data: str, collection: Collection) -> tuple[dict[str, Tagged], str]:
     place = Path(data).expanduser() if data not in ("", "hub") else None
     local = place is not None and bool(collection.hub_name) and hub_folder(place, collection.hub_name)
     if place is not None and not local:
-        return read_parts(data, collection.folders), f"{place.name}"
+        return read_parts(data, collection.folders), place.resolve().name
     if not collection.hub:
         raise LabError(
             f"task={collection.task} needs your own files: there is no copy with tagged words on the hub",

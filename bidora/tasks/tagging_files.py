@@ -37,7 +37,6 @@ class Tagged:
         tags: of each word, as they are written.
         lines: where each sentence begins in the file, from 1; for parquet its row, from 0.
         documents: number of the document that each sentence is in; all 0 where the file marks none.
-        columns: of the file; word and tag only in most.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Tagged:
     tags: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     documents: list[int] = field(default_factory=list)
-    columns: int = 2
 
     def __len__(self) -> int:
         return len(self.words)
@@ -99,17 +97,17 @@ def read_columns(content: bytes, name: str) -> Tagged:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise LabError(f"{name}, line {line}: not UTF-8", hint="save the file as UTF-8", kind="data") from error
+        broken = content[: error.start].count(b"\n") + 1
+        raise LabError(f"line {broken} of {name}: not UTF-8", hint="save the file as UTF-8", kind="data") from error
     # Only line feeds end a line: words may hold other characters at which splitlines would break.
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     separator = "\t" if any("\t" in line for line in lines) else None
     rows = [(number, line) for number, line in enumerate(lines, start=1)]
     cells = {number: line.split(separator) for number, line in rows if line.strip() and not BORDER.match(line)}
     if not cells:
-        raise LabError(f"{name} holds no words", hint="give a file with a word and its tag on each line", kind="data")
-    word_column, tag_column, width = _columns(cells, name)
-    found, sentence_open, document = Tagged(name, columns=width), False, 0
+        raise LabError(f"no words in {name}", hint="give a file with a word and its tag on each line", kind="data")
+    word_column, tag_column = _columns(cells, name)
+    found, sentence_open, document = Tagged(name), False, 0
     for number, line in rows:
         if number not in cells:
             document += bool(BORDER.match(line))
@@ -126,8 +124,8 @@ def read_columns(content: bytes, name: str) -> Tagged:
     return found
 
 
-def _columns(cells: Mapping[int, list[str]], name: str) -> tuple[int, int, int]:
-    """Column of the word, column of the tag, number of columns; every line is checked.
+def _columns(cells: Mapping[int, list[str]], name: str) -> tuple[int, int]:
+    """Column of the word and column of the tag; every line is checked.
 
     Raises:
         LabError: a line has another number of columns, no word, or no tag where the others have one.
@@ -136,7 +134,7 @@ def _columns(cells: Mapping[int, list[str]], name: str) -> tuple[int, int, int]:
     for number, row in cells.items():
         if len(row) != width or width < 2:
             raise LabError(
-                f"{name}, line {number}: {len(row)} {'column' if len(row) == 1 else 'columns'}, "
+                f"line {number} of {name}: {len(row)} {'column' if len(row) == 1 else 'columns'}, "
                 f"not {max(width, 2)}{'' if width > 1 else ' or more'}",
                 hint="write a word and its tag on each line, and nothing on the line after each sentence",
                 kind="data",
@@ -149,15 +147,17 @@ def _columns(cells: Mapping[int, list[str]], name: str) -> tuple[int, int, int]:
     if wrong[tag_column]:
         number = wrong[tag_column]
         raise LabError(
-            f"{name}, line {number}: {cells[number][tag_column]!r} is no tag (O, or B-, I-, E-, S-, L-, U- and a type)",
+            f"line {number} of {name}: {cells[number][tag_column]!r} is no tag (O, or B-, I-, E-, S-, L-, U- and a type)",
             hint="give the tags in the last column, or in the first",
             kind="data",
         )
     word_column = 0 if tag_column else width - 1
     for number, row in cells.items():
         if not row[word_column].strip():
-            raise LabError(f"{name}, line {number}: a tag without a word", hint="write the word before it", kind="data")
-    return word_column, tag_column, width
+            raise LabError(
+                f"line {number} of {name}: a tag without a word", hint="write the word before it", kind="data"
+            )
+    return word_column, tag_column
 
 
 def _chosen(part: str, names: list[str], folders: tuple[str, ...], place: Path) -> str:

@@ -71,7 +71,7 @@ def _tagged(table: Any, name: str, tags: tuple[str, ...]) -> Tagged:
         wrong = next((mark for mark in written if not TAG.fullmatch(mark)), None)
         if wrong is not None or len(words) != len(written):
             problem = f"{wrong!r} is no tag" if wrong is not None else f"{len(written)} tags for {len(words)} words"
-            raise LabError(f"{name}, row {row}: {problem}", hint="give the hub's own copy", kind="data")
+            raise LabError(f"row {row} of {name}: {problem}", hint="give the hub's own copy", kind="data")
         if words:
             found.words.append(tuple(str(word) for word in words))
             found.tags.append(written)
