@@ -127,14 +127,18 @@ def watched(run: Run, progress: Progress | None) -> Progress:
         A progress that raises StopWished.
     """
     began = written = time.perf_counter()
+    before = 0.0
 
     def tell(what: str, done: float, total: float) -> None:
-        nonlocal written
+        nonlocal began, before, written
         now = time.perf_counter()
+        if done <= before:  # the next split
+            began, before = written, 0.0
         if progress is not None:
             progress(what, done, total)
         if done < total and run.stop_requested():
             raise StopWished
+        before = done
         if now - written > STATUS_SECONDS or done >= total:
             written = now
             left = (now - began) / done * (total - done) if done else None

@@ -171,16 +171,16 @@ def test_a_row_without_text_is_left_out_and_told(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", r"trainset.csv is empty"),
-        (b"mr,ref\r\n", "holds no row with"),
-        (b"MR\r\nname[A]\r\n", r"line 1: no columns ref or human_reference .*columns: MR"),
-        (b"ref,text\r\na,b\r\n", r"line 1: no columns mr or meaning_representation"),
-        (b"mr,mr,ref\r\na,b,c\r\n", r"line 1: 2 columns mr or"),
-        (b"mr,ref\r\na,b\r\nname[A], near[B],text\r\n", "line 3: 3 cells where the heading has 2"),
-        (b'mr,ref\r\na,b\r\n"c",d\r\n"e,f\r\ng,h\r\n', r"line 4: unexpected end of data"),
-        (b'mr,ref\r\na,b\r\n"c"d,e\r\n', r"line 3: ',' expected after"),
-        (b"mr,ref\r\na,b\r\nc,\xff\r\n", "line 3: not UTF-8"),
-        (b"mr,ref\r\na," + b"x" * 200_000, r"line 2: field larger than field limit"),
+        (b"", "no rows in trainset.csv"),
+        (b"mr,ref\r\n", "no row with a meaning"),
+        (b"MR\r\nname[A]\r\n", r"line 1 of trainset.csv: no columns ref or human_reference .*columns: MR"),
+        (b"ref,text\r\na,b\r\n", r"line 1 of trainset.csv: no columns mr or meaning_representation"),
+        (b"mr,mr,ref\r\na,b,c\r\n", r"line 1 of trainset.csv: 2 columns mr or"),
+        (b"mr,ref\r\na,b\r\nname[A], near[B],text\r\n", "line 3 of trainset.csv: 3 cells where the heading has 2"),
+        (b'mr,ref\r\na,b\r\n"c",d\r\n"e,f\r\ng,h\r\n', r"line 4 of trainset.csv: unexpected end of data"),
+        (b'mr,ref\r\na,b\r\n"c"d,e\r\n', r"line 3 of trainset.csv: ',' expected after"),
+        (b"mr,ref\r\na,b\r\nc,\xff\r\n", "line 3 of trainset.csv: not UTF-8"),
+        (b"mr,ref\r\na," + b"x" * 200_000, r"line 2 of trainset.csv: field larger than field limit"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_line(content, words, tmp_path):
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_told_with_its_line(content, words, tmp_path):
     [
         (("trainset.csv",), "holds no trainset.csv"),
         (("testset_w_refs.csv", "testset.csv"), "holds neither testset_w_refs.csv nor testset.csv"),
-        (("testset_w_refs.csv",), "testset.csv, line 1: no columns ref"),
+        (("testset_w_refs.csv",), "line 1 of testset.csv: no columns ref"),
     ],
 )
 def test_a_missing_file_is_named(remove, words, tmp_path):

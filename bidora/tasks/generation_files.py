@@ -96,14 +96,14 @@ def read_csv(content: bytes, name: str) -> Pairs:
     """
     rows = _rows(_decoded(content, name), name)
     if not rows:
-        raise LabError(f"{name} is empty", hint="copy the file again", kind="data")
+        raise LabError(f"no rows in {name}", hint="copy the file again", kind="data")
     (line, heading), *rest = rows
     meaning, reference = _columns(heading, name, line)
     kept: list[tuple[str, str, int]] = []
     for number, cells in rest:
         if len(cells) != len(heading):
             raise LabError(
-                f"{name}, line {number}: {len(cells)} cells where the heading has {len(heading)}",
+                f"line {number} of {name}: {len(cells)} cells where the heading has {len(heading)}",
                 hint='put quotation marks around a text that holds commas: "name[Alimentum], area[riverside]"',
                 kind="data",
             )
@@ -111,7 +111,7 @@ def read_csv(content: bytes, name: str) -> Pairs:
             kept.append((cells[meaning].strip(), cells[reference].strip(), number))
     if not kept:
         raise LabError(
-            f"{name} holds no row with a meaning representation and a text", hint="copy the file again", kind="data"
+            f"no row with a meaning representation and a text in {name}", hint="copy the file again", kind="data"
         )
     meanings, references, numbers = zip(*kept)
     return Pairs(meanings, references, numbers, name, len(rest) - len(kept))
@@ -177,7 +177,7 @@ def _decoded(content: bytes, name: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise LabError(f"{name}, line {line}: not UTF-8", hint="save the file as UTF-8", kind="data") from error
+        raise LabError(f"line {line} of {name}: not UTF-8", hint="save the file as UTF-8", kind="data") from error
 
 
 def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
@@ -191,7 +191,7 @@ def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise LabError(
-            f"{name}, line {line}: {error}",
+            f"line {line} of {name}: {error}",
             hint="a cell that begins with a quotation mark must end with one; write those inside it twice",
             kind="data",
         ) from error
@@ -205,10 +205,10 @@ def _columns(heading: list[str], name: str, line: int) -> tuple[int, int]:
     for wanted, words in ((MEANING, "meaning representations"), (REFERENCE, "reference texts")):
         found = [place for place, each in enumerate(names) if each in wanted]
         if len(found) != 1:
-            where = f", line {line}" if line else ""
+            where = f"line {line} of {name}" if line else f"the dataset {name}"
             shown = ", ".join(cell.strip()[:30] for cell in heading[:8])
             raise LabError(
-                f"{name}{where}: {len(found) or 'no'} columns {' or '.join(wanted)} with {words} (columns: {shown})",
+                f"{where}: {len(found) or 'no'} columns {' or '.join(wanted)} with {words} (columns: {shown})",
                 hint="testset.csv of the release has no references; give testset_w_refs.csv"
                 if wanted is REFERENCE
                 else "the first line names the columns: mr,ref",
