@@ -418,6 +418,14 @@ def test_a_dry_run_tells_data_phases_and_command_and_does_nothing(tmp_path, caps
     assert list_runs(tmp_path / "runs") == []
 
 
+def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys):
+    assert main(["run", "--task", "peptides", "--method", "fourierft", "--norm", "attached", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "lies outside 0.01 to 0.2, which is usual for FourierFT. Choose it on a selection split" in text
+    assert "norm=attached makes no difference under FourierFT." in text
+    assert "frequencies 1000, on query, value" in text
+
+
 def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):
     assert main(["run", "--task", "peptides", "--method", "dora", "--dry-run"]) == 0
     text = capsys.readouterr().out

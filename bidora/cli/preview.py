@@ -15,7 +15,7 @@ def preview(config: RunConfig) -> str:
         LabError: task or model is unknown, or the data cannot be read.
     """
     from bidora.models import get_model, is_fetched
-    from bidora.preflight import remarks
+    from bidora.preflight import note, remarks
     from bidora.preview import data_in_words, method_in_words, phases_in_words
     from bidora.tasks import get_task
 
@@ -33,7 +33,7 @@ def preview(config: RunConfig) -> str:
         ("model", f"{model.title}{known}; {where}"),
         ("method", method_in_words(config)),
         ("phases", phases_in_words(config)),
-        *(("note", f"{each.sentence} {each.hint}".strip()) for each in remarks(config)),
+        *(("note", note(each)) for each in remarks(config)),
         ("command", shlex.join(["bidora", "run", *config.flags()])),
     ]
     return facts(pairs)

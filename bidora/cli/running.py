@@ -61,7 +61,7 @@ def add_commands(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from bidora.cli.fetching import show_notices
     from bidora.models import get_model
-    from bidora.preflight import remarks
+    from bidora.preflight import note, remarks
     from bidora.tasks import get_task
 
     config = config_from(args)
@@ -73,7 +73,7 @@ def _run(args: argparse.Namespace) -> int:
         print(preview(config))
         return 0
     for remark in remarks(config):
-        print(f"note: {remark.sentence} {remark.hint}".strip(), file=sys.stderr)
+        print(f"note: {note(remark)}", file=sys.stderr)
     show_notices([model] if config.data else [model, task])
     tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
     run = Run.create(config, args.root, name=args.name, group=args.group, tags=tags)

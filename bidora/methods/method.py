@@ -86,7 +86,7 @@ class Method:
     place: int = 0
     look: Look
     settings: tuple[str, ...] = LOW_RANK
-    rates: Rates = Rates(5e-4, 1e-2)
+    rates: Rates = Rates(1e-4, 5e-3)
     pass_cost: float = 1.0
     trained: tuple[str, ...] = ("lora_",)
     upper: str = ""

@@ -9,7 +9,7 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.own_data import shown_name
-from bidora.preflight.check import Check, problem
+from bidora.preflight.check import Check, note, problem
 from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused
 from bidora.preflight.material import check_data, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
@@ -17,7 +17,7 @@ from bidora.preview import kinds_of
 from bidora.runs import runs_root
 from bidora.tasks import get_task
 
-__all__ = ["Check", "preflight", "preflight_of_group", "remarks", "worst"]
+__all__ = ["Check", "note", "preflight", "preflight_of_group", "remarks", "worst"]
 
 
 def preflight(

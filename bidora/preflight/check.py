@@ -30,6 +30,11 @@ def problem(topic: str, error: LabError) -> Check:
     return Check(topic, False, sentence(error.message), error.hint)
 
 
+def note(check: Check) -> str:
+    """A finding and what to do about it, as one line of text."""
+    return " ".join(filter(None, [check.sentence, sentence(check.hint) if check.hint else ""]))
+
+
 def sentence(text: str) -> str:
     """With a capital letter, except where a setting begins it, and a full stop."""
     first = text.split(" ", 1)[0]
