@@ -28,7 +28,7 @@ def test_a_table_as_printed_and_in_test_items(app):
     scores, items = (each.value for each in app.dataframe)
     assert scores.set_index("method").loc["BiDoRA", "CoLA, MCC"] == "61.3"
     assert "+8 of 277" in items["test items"].tolist()
-    assert "published p = 2.4e-04" in words(app) and "No finished run of yours" in words(app)
+    assert "published p = 2.4e-4" in words(app) and "No finished run of yours" in words(app)
 
 
 def test_another_table_by_link_and_another_difference(app):

@@ -13,9 +13,11 @@ from test_sweeping import workers  # noqa: F401 - a fixture
 
 from bidora.analysis import fairness_findings
 from bidora.cli import main
-from bidora.cli.carrying_out import Order, foretold
+from bidora.cli.carrying_out import _Telling
+from bidora.cli.ordering import Order, foretold
 from bidora.config import RunConfig
-from bidora.runs import list_runs
+from bidora.runs import Run, list_runs
+from bidora.sweeping import planned
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +114,23 @@ def test_a_single_odd_failure_does_not_stop_it(own, capsys, workers):  # noqa: F
 
 def test_a_finished_order_needs_no_time(tmp_path):
     assert "Time: unknown" in foretold(Order([RunConfig(task="peptides")], "g", str(tmp_path), 1))
+
+
+def test_the_first_steps_say_what_all_of_it_takes(tmp_path, capsys):
+    """Where nothing is known beforehand: 10 steps of 2 runs at half a second each."""
+    configs = [RunConfig(task="peptides", method="lora", steps=10, seed=seed) for seed in (0, 1)]
+    order = Order(configs, "g", str(tmp_path / "runs"), 1)
+    run = Run.create(configs[0], tmp_path / "runs", name="the first")
+    telling = _Telling(order, planned(configs, "g", tmp_path / "runs"), "g")
+    run.update_status(state="running", seconds_per_step=0.5)
+    telling._watched([run])
+    assert capsys.readouterr().err == ""  # fewer than five steps
+    run.update_status(seconds_per_step=0.5, eta_seconds=2.0)
+    telling._watched([run])
+    telling._watched([run])
+    assert capsys.readouterr().err == (
+        "the first: 0.5 s a step so far; at this pace all of it takes about 10 s, one after the other\n"
+    )
 
 
 @pytest.mark.slow

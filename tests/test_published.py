@@ -93,7 +93,7 @@ def test_the_signed_rank_test_from_the_printed_pairs_does_not_give_the_published
     assert variants["exact, two-sided"] == pytest.approx(6.58e-4, rel=1e-2)
     assert min(variants.values()) > CLAIMS["wilcoxon_p"] == 2.4e-4
     words = signed_rank_sentence()
-    assert "published p = 2.4e-04" in words and "24 printed pairs" in words and "equal in 4" in words
+    assert "published p = 2.4e-4" in words and "24 printed pairs" in words and "equal in 4" in words
 
 
 def of_task(root, task, metric, value, **settings):
@@ -130,7 +130,7 @@ def test_the_command_shows_all_of_it(tmp_path, monkeypatch, capsys):
     assert main(["published"]) == 0
     out = capsys.readouterr().out
     assert out.count("(published;") == len(TABLES)
-    assert "+8 of 277" in out and "published p = 2.4e-04" in out and "inferred" in out
+    assert "+8 of 277" in out and "published p = 2.4e-4" in out and "inferred" in out
     assert "no finished run of ours" in out
     of_task(tmp_path, "cola", "mcc", 0.5)
     assert main(["published", "--task", "cola", "--minus", "lora"]) == 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from run_folders import write_run
 
-from bidora import sweeping
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import Run, list_runs, write_json
 from bidora.sweeping import Failure, Sweep, combinations_of, disk_of, equal_run, names_of_sweep, planned, systematic
+from bidora.sweeping import sweep as at_work
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def workers(monkeypatch):
             return "stopped"
 
     found = Workers()
-    monkeypatch.setattr(sweeping, "start", found.start)
-    monkeypatch.setattr(sweeping, "stop", found.stop)
-    monkeypatch.setattr(sweeping, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(at_work, "start", found.start)
+    monkeypatch.setattr(at_work, "stop", found.stop)
+    monkeypatch.setattr(at_work, "POLL_SECONDS", 0.0)
     return found
 
 
@@ -152,7 +152,7 @@ def test_stopped_and_lost_runs_are_gone_on_with(tmp_path, workers):
 
 
 def test_several_at_once_share_the_cores(tmp_path, workers, monkeypatch):
-    monkeypatch.setattr(sweeping, "thread_share", lambda limit: 8 // limit)
+    monkeypatch.setattr(at_work, "thread_share", lambda limit: 8 // limit)
     carry_out(tmp_path, combinations_of(AXES), parallel=4)
     assert workers.threads == [2] * 4
 

@@ -67,7 +67,7 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
     readable = readable_differences(pairs)
     if pairs["pairs"].max() > 1:
         st.dataframe(readable, hide_index=True, width="stretch", key="differences-table")
-        st.caption(
+        st.markdown(
             "Wilcoxon’s signed-rank test on the shared seeds, exact; [p corrected](glossary?term=p_corrected) for the number "
             "of tests in this table (Holm); [d_z](glossary?term=effect_size): mean difference over its spread; "
             "[r](glossary?term=rank_biserial): balance of the ranks, −1 to 1. So few seeds allow no p below “smallest p”."

@@ -3,66 +3,26 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bidora.cli.formatting import duration, number, size, table
+from bidora.cli.formatting import duration, number
+from bidora.cli.ordering import Order, foretold
 from bidora.cli.progress import ProgressLine
 from bidora.config import RunConfig, gradient_evaluations
 from bidora.estimate import estimate
-from bidora.runs import ACTIVE, Run, list_runs, runs_root
-from bidora.sweeping import Planned, Sweep, disk_of, planned
-from bidora.tuning import Tuning, arms_of_sweep
+from bidora.runs import Run, list_runs
+from bidora.sweeping import Planned, Sweep, planned
+from bidora.tuning import arms_of_sweep
 from bidora.wording import METHOD_NAMES, counted, score_name
 
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class Order:
-    """A batch of runs as a command asks for it.
-
-    Attributes:
-        configs: of the runs that count.
-        group: of these; trials are in a group of their own.
-        root: where runs are kept; None for the default.
-        parallel: how many at once.
-        tags: of the runs.
-        tuning: which settings are chosen first; None where nothing is.
-        words: the command, to be shown where it may be given again.
-        notes: sentences that belong beside what will happen.
-    """
-
-    configs: Sequence[RunConfig]
-    group: str
-    root: str | None
-    parallel: int
-    tags: tuple[str, ...] = ()
-    tuning: Tuning | None = None
-    words: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def tuning_group(self) -> str:
-        """The group of the trials."""
-        return f"{self.group}-tuning"
-
-    @property
-    def trials(self) -> list[RunConfig]:
-        """The runs by which settings are chosen."""
-        arms = arms_of_sweep(self.configs) if self.tuning else []
-        return list(
-            dict.fromkeys(config for arm in arms for config in (self.tuning.configs(arm) if self.tuning else ()))
-        )
 
 
 def carry_out(order: Order, *, dry_run: bool = False) -> int:
@@ -90,86 +50,6 @@ def carry_out(order: Order, *, dry_run: bool = False) -> int:
         print(f"  {shlex.join(order.words)}", file=sys.stderr)
         return INTERRUPTED
     return _close(order, runs, time.monotonic() - began)
-
-
-# -- before ---------------------------------------------------------------------------------------------------------
-
-
-def foretold(order: Order) -> str:
-    """What will happen, as text: runs by method and task, steps, time, disk.
-
-    Raises:
-        LabError: task or model is unknown, or settings cannot be tuned.
-    """
-    trials = planned(order.trials, order.tuning_group, order.root)
-    final = planned(list(order.configs), order.group, order.root)
-    there = [run for run in list_runs(order.root) if run.state == "finished"]
-    open_ = [each.config for each in (*trials, *final) if each.state != "finished"]
-    lines = [_counts(order, trials, final), "", _kinds(order.configs)]
-    if order.tuning:
-        names = " × ".join(order.tuning.values)
-        lines += [
-            "",
-            f"First {counted(len(order.tuning.trials), 'trial')} of {names} for each method and task, "
-            f"{counted(len(order.tuning.seeds), 'seed')} each; the best by the selection score is run with every seed.",
-        ]
-    lines += ["", f"Time: {_time(open_, there, order.parallel)}", f"Disk: {_disk(open_, there, order.root)}"]
-    lines += [f"Runs: in {order.root or runs_root()}, group {order.group}", *order.notes]
-    return "\n".join(lines)
-
-
-def _counts(order: Order, trials: Sequence[Planned], final: Sequence[Planned]) -> str:
-    seeds = list(dict.fromkeys(config.seed for config in order.configs))
-    words = counted(len(final), "run") + (f" and {counted(len(trials), 'trial run')}" if trials else "")
-    words += f" with {counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
-    states = [each.state for each in (*trials, *final)]
-    done, begun = states.count("finished"), sum(state in ("stopped", "lost", "failed") for state in states)
-    at_work = sum(state in ACTIVE for state in states)
-    told = [f"{done} finished already"] if done else []
-    told += [f"{begun} begun: gone on with"] if begun else []
-    told += [f"{at_work} at work: waited for"] if at_work else []
-    return words + (f"; {', '.join(told)}" if told else "")
-
-
-def _kinds(configs: Sequence[RunConfig]) -> str:
-    """Task × method: how many runs, steps, gradient evaluations each."""
-    rows: dict[tuple[Any, ...], int] = {}
-    for config in configs:
-        name = METHOD_NAMES.get(config.method, config.method)
-        key = (config.task, name, config.total_steps, gradient_evaluations(config))
-        rows[key] = rows.get(key, 0) + 1
-    cells = [[*key[:2], count, *key[2:]] for key, count in rows.items()]
-    return table(["task", "method", "runs", "steps each", "gradient evaluations each"], cells)
-
-
-def _time(configs: Sequence[RunConfig], there: Sequence[Run], parallel: int) -> str:
-    """Seconds as far as they are known, and what is known where they are not."""
-    if not configs:
-        return "none; everything is finished"
-    found = [estimate(config, there) for config in configs]
-    unknown = [config for config, each in zip(configs, found) if each.seconds is None]
-    seconds = sum(each.seconds or 0.0 for each in found)
-    basis = next((each.basis for each in found if each.seconds is not None), "")
-    words = [f"about {duration(seconds)} one after the other ({basis})"] if seconds else []
-    if unknown:
-        steps = sum(config.total_steps for config in unknown)
-        passes = sum(map(gradient_evaluations, unknown))
-        words.append(
-            f"unknown for {counted(len(unknown), 'run')} until the first steps: {number(steps)} steps with {number(passes)} "
-            f"gradient evaluations; each second per gradient evaluation makes {duration(float(passes))}"
-        )
-    if parallel > 1:
-        words.append(f"{parallel} at once share the cores")
-    return "; ".join(words)
-
-
-def _disk(configs: Sequence[RunConfig], there: Sequence[Run], root: str | None) -> str:
-    needed = disk_of(configs, there) if configs else 0.0
-    place = Path(root or runs_root()).expanduser().resolve()
-    free = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists())).free
-    known = "unknown until one has finished" if needed is None else f"about {size(needed)}"
-    warning = "; that is not enough" if needed and needed > free else ""
-    return f"{known}; {size(free)} are free{warning}"
 
 
 def _fetch(order: Order) -> None:
@@ -202,7 +82,9 @@ class _Telling:
         self.outcome = _trial_outcome if group == order.tuning_group else _outcome
         self.done = sum(each.state == "finished" for each in plan)
         self.open = [each for each in plan if each.state != "finished"]
+        self.work = _work(self.open)
         self.began, self.left_words = time.monotonic(), ""
+        self.measured = False
         self.line = ProgressLine()
 
     def go(self) -> list[Run]:
@@ -226,22 +108,32 @@ class _Telling:
         print("  ".join([*shown, *([self.left_words] if left and self.left_words else [])]), flush=True)
 
     def _left(self, left: int) -> float | None:
-        """Seconds to the end: by what finished runs took, else by the time that this command has taken so far."""
+        """Seconds to the end: one at a time by what finished runs took, several at once by the pace of this command."""
         if not left:
             return None
-        there = [run for run in list_runs(self.order.root) if run.state == "finished"]
-        found = [estimate(each.config, there).seconds for each in self.open]
-        known = [each for each in found if each is not None]
-        if len(known) == len(found):
-            return sum(known) / (1 if self.order.parallel == 1 else min(self.order.parallel, left) ** 0.5)
-        over = sum(gradient_evaluations(each.config) for each in self.plan) - self._work_left()
-        return (time.monotonic() - self.began) * self._work_left() / over if over else None
+        if self.order.parallel == 1:
+            there = [run for run in list_runs(self.order.root) if run.state == "finished"]
+            found = [estimate(each.config, there).seconds for each in self.open]
+            if None not in found:
+                return sum(each for each in found if each is not None)
+        to_do = _work(self.open)
+        return (time.monotonic() - self.began) * to_do / (self.work - to_do) if self.work > to_do else None
 
-    def _work_left(self) -> int:
-        return sum(gradient_evaluations(each.config) for each in self.open)
+    def _foretell(self, runs: Sequence[Run]) -> None:
+        """Once, where nothing was known beforehand: what the first measured steps say about all of it."""
+        for run in runs:
+            status = run.status
+            pace = status.get("seconds_per_step") if status.get("eta_seconds") is not None else None  # from step 5 on
+            if not self.measured and not self.done and isinstance(pace, (int, float)) and pace > 0:
+                self.measured = True
+                each = pace * run.config.total_steps / gradient_evaluations(run.config)
+                seconds = duration(each * self.work)
+                words = f"{pace:.2g} s a step so far; at this pace all of it takes about {seconds}, one after the other"
+                self.line.say(f"{run.meta.get('name') or run.id}: {words}")
 
     def _watched(self, runs: Sequence[Run]) -> None:
         """One line about what is at work; only where it can be rewritten."""
+        self._foretell(runs)
         if not self.line.rewriting or not runs:
             return
         status = runs[0].status
@@ -251,6 +143,11 @@ class _Telling:
         left = status.get("eta_seconds")
         words = f"{duration(left)} left of it" if left else str(status["state"])
         self.line(f"{name}{more}  {status.get('phase') or ''} · {words}", step, total if step else 0)
+
+
+def _work(plan: Sequence[Planned]) -> int:
+    """Gradient evaluations of some runs together."""
+    return sum(gradient_evaluations(each.config) for each in plan)
 
 
 def _trial_outcome(each: Planned) -> str:
@@ -346,8 +243,3 @@ def _close(order: Order, runs: Sequence[Run], seconds: float) -> int:
             print(f"{run.id} is {run.state}: bidora show {run.id}", file=sys.stderr)
     print(f"the same command tries these again: {shlex.join(order.words)}", file=sys.stderr)
     return 1
-
-
-def with_notes(order: Order, *notes: str) -> Order:
-    """The same order with more sentences beside what will happen."""
-    return replace(order, notes=(*order.notes, *notes))

@@ -6,9 +6,10 @@ import argparse
 import textwrap
 from typing import Any
 
-from bidora.cli.carrying_out import carry_out, with_notes
+from bidora.cli.carrying_out import carry_out
 from bidora.cli.flags import Commands, add_command, add_settings, values_from
 from bidora.cli.formatting import table
+from bidora.cli.ordering import with_notes
 from bidora.cli.sweeping import add_order, order_from
 from bidora.errors import LabError
 

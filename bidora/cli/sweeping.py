@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bidora.cli.carrying_out import Order, carry_out
+from bidora.cli.carrying_out import carry_out
 from bidora.cli.flags import Commands, add_command, add_settings, settings_file, values_from
+from bidora.cli.ordering import Order
 from bidora.errors import LabError
 
 DESCRIPTION = """A grid of runs: every combination of the values that the flags give; each setting takes several.

@@ -78,23 +78,23 @@ def _pairs(table: Published, first: str, second: str) -> list[tuple[Row, Row]]:
 
 
 def differences_table(table: Published, first: str = "BiDoRA", second: str = "DoRA") -> pandas.DataFrame:
-    """`differences` in words: difference, task, score, value, test items, how the size of the test set is known."""
+    """`differences` in words: task, value, test items, score, difference, how the size of the test set is known."""
     import pandas
 
     rows = [
         {
-            "difference": f"{each.first} − {each.second}",
             "task": TITLES[each.column.task],
-            "score": score_name(each.column.metric),
             "points": f"{each.value:+.1f}".replace("+0.0", "0.0").replace("-", "−")
             if each.column.in_points
             else f"{each.value:+.4f}".replace("-", "−") + " (lower is better)",
             "test items": each.items_in_words,
+            "score": score_name(each.column.metric),
+            "difference": f"{each.first} − {each.second}",
             "size of the test set": each.column.remark or ("development set" if each.column.items else "–"),
         }
         for each in differences(table, first, second)
     ]
-    columns = ["difference", "task", "score", "points", "test items", "size of the test set"]
+    columns = ["task", "points", "test items", "score", "difference", "size of the test set"]
     return pandas.DataFrame(rows, columns=columns)
 
 
@@ -126,10 +126,16 @@ def signed_rank_sentence() -> str:
     values = [each.value for table in TABLES if table.number == "Table 1" for each in differences(table)]
     found = signed_rank_of_table_1()
     higher, lower = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    listed = "; ".join(f"{name}: p = {p:.2g}" for name, p in found.items())
+    listed = "; ".join(f"{name}: p = {_short(p)}" for name, p in found.items())
     return (
-        f"Wilcoxon's signed-rank test of BiDoRA against DoRA over GLUE: published p = {CLAIMS['wilcoxon_p']:.1e}. From the "
+        f"Wilcoxon's signed-rank test of BiDoRA against DoRA over GLUE: published p = {_short(CLAIMS['wilcoxon_p'])}. From the "
         f"{len(values)} printed pairs of Table 1 (BiDoRA higher in {higher}, lower in {lower}, equal in "
         f"{len(values) - higher - lower}) we get {listed}. There is one pair per task and model; "
         "the three models share their tasks, so the pairs are not independent, as the test supposes."
     )
+
+
+def _short(p: float) -> str:
+    """Two digits: 6.6e-4."""
+    base, power = f"{p:.1e}".split("e")
+    return f"{base}e{int(power)}"

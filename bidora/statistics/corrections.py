@@ -34,7 +34,9 @@ def corrected(p: ArrayLike, correction: str = "holm") -> NDArray[np.float64]:
     if ((values[known] < 0) | (values[known] > 1)).any():
         raise LabError("a p value lies outside 0 <= p <= 1", hint="give p values, not statistics")
     found = np.full(values.shape, np.nan)
-    found[known] = {"holm": holm, "bh": benjamini_hochberg, "none": np.asarray}[correction](values[known])
+    if correction == "none":
+        return values
+    found[known] = holm(values[known]) if correction == "holm" else benjamini_hochberg(values[known])
     return found
 
 
