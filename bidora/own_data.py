@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bidora.errors import LabError
+from bidora.parquet_size import unpacked_size
 from bidora.runs import read_json, runs_root, write_json
 from bidora.tasks.table_files import FASTA_SUFFIXES, read_table
 from bidora.wording import number, size
@@ -145,22 +146,14 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _unpacked_parquet(path: Path) -> int:
-    """Bytes in memory, counted in small pieces and no further than the limit."""
-    from pyarrow import parquet
-
-    total = 0
+    """Bytes in memory, counted no further than the limit."""
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
-                total += batch.nbytes
-                if total > UNPACKED_LIMIT:
-                    break
+        return unpacked_size(path, limit=UNPACKED_LIMIT)
     except Exception as error:  # pyarrow has a family of errors of its own
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _refused(
             f"{path.name} is not a parquet file: {first}", "write it again with DataFrame.to_parquet"
         ) from error
-    return total
 
 
 def _refused(message: str, hint: str) -> LabError:

@@ -274,7 +274,18 @@ def test_a_table_that_is_none_or_endless_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "MOST_CELLS", 10)
     buffer = io.BytesIO()
     pandas.DataFrame({"a": range(100)}).to_parquet(buffer)
-    refused(zipped({**members, f"{ID}/dynamics.parquet/all.parquet": buffer.getvalue()}), tmp_path, "100 rows")
+    refused(zipped({**members, f"{ID}/dynamics.parquet/all.parquet": buffer.getvalue()}), tmp_path, "100 cells")
+
+
+def test_a_table_whose_rows_share_one_long_text_is_refused(tmp_path, monkeypatch):
+    from bidora.runs import exchange
+
+    monkeypatch.setattr(exchange, "MOST_BYTES", 1_000_000)
+    buffer = io.BytesIO()
+    pandas.DataFrame({"input": ["word " * 10_000] * 1000}).to_parquet(buffer)
+    assert len(buffer.getvalue()) < 100_000, "it is small on disk"
+    members = {f"{ID}/config.json": CONFIG, f"{ID}/predictions.parquet": buffer.getvalue()}
+    refused(zipped(members), tmp_path, "allowed: .* 1 MB")
 
 
 def test_a_pickle_that_calls_itself_safetensors_is_refused(tmp_path):

@@ -210,3 +210,33 @@ def test_predictions_with_wrong_columns_and_types_can_be_drawn(run, columns, kin
     figures.samples(run.predictions(), kind=kind).to_json()
     for which in CHOICES:
         examples_of(run.predictions(), which, kind=kind).to_csv()
+
+
+@pytest.mark.parametrize("name", ["units", "predictions", "spectrum"])
+def test_a_table_that_would_fill_the_memory_is_left_out_and_named(run, name, monkeypatch):
+    from bidora.runs import health, tables
+
+    for module in (health, tables):
+        monkeypatch.setattr(module, "MOST_BYTES", 1_000_000)
+    assert not damage(run)
+    pandas.DataFrame({"name": ["word " * 10_000] * 1000, "m": 1.0}).to_parquet(run.path / f"{name}.parquet")
+    assert (run.path / f"{name}.parquet").stat().st_size < 100_000
+    assert getattr(run, name)().empty
+    assert damage(run) == [f"{name}.parquet would fill the memory and is left out."]
+
+
+def test_what_a_table_takes_is_counted_for_every_kind_of_column(tmp_path):
+    from bidora.parquet_size import unpacked_size
+
+    path = tmp_path / "a.parquet"
+    tables = [
+        pandas.DataFrame({"a": ["xy", None] * 50, "b": range(100)}),
+        pandas.DataFrame({"a": [[1, 2], [3]] * 50}),
+        pandas.DataFrame({"a": [{"b": "xy"}, None] * 50}),
+        pandas.DataFrame({"a": [b"xy", b""] * 50}),
+    ]
+    for table in tables:
+        table.to_parquet(path)
+        assert 100 <= unpacked_size(path, limit=10**6) <= 5000
+    pandas.DataFrame().to_parquet(path)
+    assert unpacked_size(path, limit=10**6) == 0

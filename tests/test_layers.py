@@ -22,7 +22,7 @@ FLOORS = {
         "preflight estimate own_data working lessons glossary encoding kinds recordings"
     ),
     0: (
-        "sandbox config runs errors wording machine weight_files uploads decomposition statistics "
+        "sandbox config runs errors wording machine weight_files parquet_size uploads decomposition statistics "
         "hypergradient orthogonality cost order provenance methods dora_layer linear_layers shortcuts"
     ),
 }
@@ -58,6 +58,7 @@ NO_TORCH = (
         "machine",
         "fetching",
         "weight_files",
+        "parquet_size",
         "uploads",
         "sources",
         "inspection",

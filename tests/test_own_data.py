@@ -10,6 +10,7 @@ import pytest
 from bidora import own_data
 from bidora.errors import LabError
 from bidora.own_data import folder_of, is_kept, keep, kept, look
+from bidora.tasks import workbook
 
 TABLE = b"text,label\none two,a\nthree four,b\nfive,a\n"
 
@@ -80,6 +81,89 @@ def test_small_files_that_unpack_to_much_are_refused(tmp_path, monkeypatch):
     with pytest.raises(LabError, match="unpacks to more than"):
         keep("bomb.parquet", table.getvalue(), tmp_path)
     assert kept(tmp_path) == []
+
+
+def sheet(rows: str, strings: str = "") -> bytes:
+    """An XLSX file, as small as the format allows, with rows and shared strings as given."""
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    rel = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {"workbook": "sheet.main", "worksheets/sheet1": "worksheet", "sharedStrings": "sharedStrings"}
+    overrides = "".join(
+        f'<Override PartName="/xl/{name}.xml" ContentType="{kinds}.{kind}+xml"/>' for name, kind in parts.items()
+    )
+    links = (
+        f'<Relationship Id="r1" Type="{rel}/worksheet" Target="worksheets/sheet1.xml"/>'
+        f'<Relationship Id="r2" Type="{rel}/sharedStrings" Target="sharedStrings.xml"/>'
+    )
+    members = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">{overrides}</Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook {space} xmlns:r="{rel}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets>'
+        "</workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">{links}</Relationships>',
+        "xl/worksheets/sheet1.xml": f"<worksheet {space}><sheetData>{rows}</sheetData></worksheet>",
+        "xl/sharedStrings.xml": f"<sst {space}>{strings}</sst>",
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+HEADING = '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>'
+STRINGS = "<si><t>text</t></si><si><t>label</t></si>"
+
+
+def test_a_sheet_whose_cells_share_one_long_text_is_counted_cell_by_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbook, "MOST_LETTERS", 100_000)
+    rows = "".join(
+        f'<row r="{n}"><c r="A{n}" t="s"><v>2</v></c><c r="B{n}" t="s"><v>1</v></c></row>' for n in range(2, 200)
+    )
+    small = sheet(HEADING + rows, STRINGS + "<si><t>word</t></si>")
+    assert look(keep("a.xlsx", small, tmp_path)).rows == 198
+    bomb = sheet(HEADING + rows, STRINGS + f"<si><t> {'word ' * 1000} </t></si>")
+    with pytest.raises(LabError, match="more than .* letters"):
+        keep("bomb.xlsx", bomb, tmp_path)
+
+
+def test_a_sheet_with_one_cell_far_to_the_right_does_not_widen_every_row_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbook, "MOST_CELLS", 100_000)
+    far = '<row r="2"><c r="XFD2"><v>1</v></c></row>'
+    rows = "".join(f'<row r="{n}"><c r="A{n}"><v>1</v></c><c r="B{n}"><v>2</v></c></row>' for n in range(3, 50))
+    assert look(keep("a.xlsx", sheet(HEADING + rows, STRINGS), tmp_path)).rows == 47
+    with pytest.raises(LabError, match="more than .* cells"):
+        keep("bomb.xlsx", sheet(HEADING + far + rows, STRINGS), tmp_path)
+
+
+def test_a_column_of_a_sheet_without_a_heading_keeps_its_place(tmp_path):
+    rows = "".join(
+        f'<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}"><v>2</v></c><c r="C{n}"><v>3</v></c></row>' for n in (2, 3)
+    )
+    found = look(keep("a.xlsx", sheet(HEADING + rows, STRINGS), tmp_path))
+    assert found.columns == ("text", "label", "column 3") and found.head[0] == {
+        "text": "2",
+        "label": "2",
+        "column 3": "3",
+    }
+
+
+def test_entities_in_a_sheet_are_not_multiplied(tmp_path):
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    bomb = f'<!DOCTYPE sst [<!ENTITY e0 "word">{levels}]>'
+    content = sheet(HEADING, STRINGS)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name).decode() for name in archive.namelist()}
+    members["xl/sharedStrings.xml"] = bomb + members["xl/sharedStrings.xml"].replace("label", "&e9;")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    with pytest.raises(LabError, match="cannot be read as XLSX"):
+        keep("bomb.xlsx", packed.getvalue(), tmp_path)
 
 
 def test_the_folder_as_a_whole_has_a_limit(tmp_path, monkeypatch):

@@ -20,21 +20,23 @@ from typing import Any, BinaryIO, NamedTuple
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.parquet_size import unpacked_size
 from bidora.runs.contents import files_of
 from bidora.runs.files import read_json, write_json
 from bidora.runs.ids import RUN_ID, new_folder, runs_root
 from bidora.runs.run import Run
-from bidora.runs.tables import INPUTS
+from bidora.runs.tables import INPUTS, MOST_BYTES
 from bidora.runs.trash import FOLDER as TRASH
 from bidora.runs.unpacking import KNOWN, MOST_BYTES_OF_TEXT, opened, refused, unpack
 from bidora.runs.workers import ACTIVE, STATES
 from bidora.weight_files import check_header
+from bidora.wording import size
 
 TEXTS = (".json", ".jsonl", ".txt", ".md")
 """Endings of files in which folders of this machine may be named."""
 
 MOST_CELLS = 20_000_000
-"""Rows times columns of a table; a few bytes of parquet can stand for any number of rows."""
+"""Rows times columns of all tables; a few bytes of parquet can stand for any number of rows."""
 
 
 class Imported(NamedTuple):
@@ -107,9 +109,6 @@ def read_run(source: Path | BinaryIO, root: str | Path | None = None, *, title: 
 
 def _check(place: Path) -> None:
     """Make sure that settings are readable, weights are safetensors, and tables are tables of a sensible size."""
-    import pyarrow
-    import pyarrow.parquet
-
     try:
         RunConfig.from_dict(read_json(place / "config.json"))
     except LabError as error:
@@ -117,17 +116,28 @@ def _check(place: Path) -> None:
         raise refused(f"the settings of the run cannot be read: {reason}", "export the run once more") from error
     for path in place.rglob("*.safetensors"):
         check_header(path, limit=5_000_000)
-    for path in place.rglob("*.parquet"):
-        if not path.is_file():
-            continue
+    _check_tables([path for path in place.rglob("*.parquet") if path.is_file()], place)
+
+
+def _check_tables(paths: list[Path], place: Path) -> None:
+    """Refuse what is no table, and tables that are small only on disk; what they hold together counts."""
+    import pyarrow
+    import pyarrow.parquet
+
+    cells = taken = 0
+    for path in paths:
         name = path.relative_to(place).as_posix()
         try:
             footer = pyarrow.parquet.read_metadata(path)
+            cells += footer.num_rows * max(1, footer.num_columns)
+            taken += unpacked_size(path, limit=MOST_BYTES) if cells <= MOST_CELLS else 0
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise refused(f"{name} is no parquet table", "export the run once more") from error
-        if footer.num_rows * max(1, footer.num_columns) > MOST_CELLS:
+        if cells > MOST_CELLS or taken > MOST_BYTES:
             raise refused(
-                f"{name} has {footer.num_rows:,} rows; allowed: {MOST_CELLS:,} cells", "export the run once more"
+                f"with {name} the tables hold {cells:,} cells and at least {size(taken)}; allowed: {MOST_CELLS:,} cells and "
+                f"{size(MOST_BYTES)}",
+                "export the run once more",
             )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bidora.errors import LabError
+from bidora.parquet_size import unpacked_size
 from bidora.runs.files import read_json
 from bidora.runs.folder import RunFolder
 from bidora.runs.ids import RUN_ID, runs_root
+from bidora.runs.tables import MOST_BYTES
 from bidora.runs.workers import ACTIVE
 
 
@@ -71,8 +73,7 @@ def _damaged_lines(run: RunFolder) -> Iterator[str]:
 
 
 def _damaged_tables(run: RunFolder) -> Iterator[str]:
-    """Tables are opened (their footer is read), not loaded."""
-    import pyarrow.parquet
+    """Tables are opened and measured, not loaded."""
     from pyarrow import ArrowException
 
     parts = sorted((run.path / "dynamics.parquet").glob("*.parquet"))
@@ -80,9 +81,12 @@ def _damaged_tables(run: RunFolder) -> Iterator[str]:
         if not path.exists():
             continue
         try:
-            pyarrow.parquet.read_metadata(path)
+            large = unpacked_size(path, limit=MOST_BYTES) > MOST_BYTES
         except (ArrowException, OSError, ValueError):
             yield f"{path.relative_to(run.path).as_posix()} cannot be read and is left out."
+        else:
+            if large:
+                yield f"{path.relative_to(run.path).as_posix()} would fill the memory and is left out."
 
 
 def _is_record(line: str) -> bool:

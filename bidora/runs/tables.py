@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidora.parquet_size import unpacked_size
+
 if TYPE_CHECKING:
     import pandas
+
+MOST_BYTES = 500_000_000
+"""What one table may take in memory; the largest of a real run (units of a model of 7 billion weights) takes a fifth of it."""
 
 PLACES = ("step", "phase_index", "layer", "unit", "index")
 """Whole numbers from 0; a row without one of them that its table has is left out."""
@@ -26,13 +31,15 @@ EITHER = ("target", "prediction")
 
 
 def read_table(path: Path) -> pandas.DataFrame:
-    """A parquet file as a table, known columns in their types; empty where it is missing or corrupt."""
+    """A parquet file as a table, known columns in their types; empty where it is missing, corrupt or larger than MOST_BYTES."""
     import pandas
     import pyarrow
 
     if not path.is_file():
         return pandas.DataFrame()
     try:
+        if unpacked_size(path, limit=MOST_BYTES) > MOST_BYTES:
+            return pandas.DataFrame()
         return typed(pandas.read_parquet(path))
     except (OSError, ValueError, TypeError, pyarrow.ArrowException):
         return pandas.DataFrame()

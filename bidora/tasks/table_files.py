@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import warnings
-import zipfile
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from bidora.errors import LabError
+from bidora.tasks.workbook import cell_text, sheets_of
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas", ".fsa")
@@ -213,34 +210,16 @@ def _row_names(rows: list[list[str]]) -> bool:
 
 
 def _read_xlsx(place: Path) -> Table:
-    import openpyxl
-
-    try:
-        with zipfile.ZipFile(place) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > SIZE_LIMIT:
-            raise LabError(f"{place.name} unpacks to {unpacked:,} bytes", hint="save it as CSV", kind="data")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl remarks on formatting, which is of no concern here
-            book = openpyxl.load_workbook(place, read_only=True, data_only=True)
-            sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book.worksheets]
-            book.close()
-    except LabError:
-        raise
-    except Exception as error:  # openpyxl raises whatever its parsers raise
-        raise LabError(
-            f"{place.name} cannot be read as XLSX: {type(error).__name__} {error}",
-            hint="open it in a spreadsheet program and save it again, as XLSX or CSV (UTF-8)",
-            kind="data",
-        ) from error
-    cells = {title: [[_cell(value) for value in row] for row in rows] for title, rows in sheets}
-    filled = {title: rows for title, rows in cells.items() if any(any(row) for row in rows)}
+    sheets = sheets_of(place, most_bytes=SIZE_LIMIT)
+    filled = {title: rows for title, rows in sheets.items() if any(any(row) for row in rows)}
     if not filled:
         raise LabError(f"{place.name} has no filled sheet", hint="put the table into its first sheet", kind="data")
     title, rows = next(iter(filled.items()))
     notes = (f"{place.name} has {len(filled)} sheets; {title!r}, the first, was read",) if len(filled) > 1 else ()
     numbers = [number for number, row in enumerate(rows, start=1) if any(row)]
-    return _table(place.name, [row for row in rows if any(row)], numbers, "row", notes)
+    found = [row for row in rows if any(row)]
+    found[0] += [""] * (max(map(len, found)) - len(found[0]))  # a column without a heading is one, too
+    return _table(place.name, found, numbers, "row", notes)
 
 
 def _read_parquet(place: Path) -> Table:
@@ -248,7 +227,7 @@ def _read_parquet(place: Path) -> Table:
 
     try:
         table = parquet.read_table(place)
-        columns = {name: [_cell(value) for value in table.column(name).to_pylist()] for name in table.column_names}
+        columns = {name: [cell_text(value) for value in table.column(name).to_pylist()] for name in table.column_names}
     except Exception as error:  # pyarrow has a family of errors of its own
         raise LabError(
             f"{place.name} cannot be read as parquet: {str(error).splitlines()[0]}",
@@ -258,21 +237,6 @@ def _read_parquet(place: Path) -> Table:
     if not columns or table.num_rows == 0:
         raise LabError(f"{place.name} holds no rows", hint="give a table with a heading and rows", kind="data")
     return Table(place.name, columns, list(range(1, table.num_rows + 1)), "row")
-
-
-def _cell(value: Any) -> str:
-    """A spreadsheet's or parquet's value as text: whole numbers without a point, lists with bars between."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return "|".join(_cell(each) for each in value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace").strip()
-    return str(value).strip()
 
 
 def _table(name: str, rows: list[list[str]], numbers: list[int], unit: str, notes: tuple[str, ...]) -> Table:
