@@ -188,7 +188,7 @@ def test_the_app_shows_texts_with_their_references(app, shown):
     for run in shown:
         visit("runs", run=run.id, tab="Samples")
         table = app.dataframe[-1].value
-        assert list(table.columns) == ["input", "target", "prediction", "rouge_l", "id"] and len(table) == 8
+        assert list(table.columns) == ["input", "prediction", "target", "rouge_l", "id"] and len(table) == 8
         assert any("farthest from a reference" in str(each.value) for each in app.caption)
         for tab in ("Live", "Weights", "Config"):
             visit("runs", run=run.id, tab=tab)

@@ -21,6 +21,10 @@ _ORDER = {
 }
 
 
+_TEXTS = ("input", "prediction", "target")
+"""Columns of written texts; at this width they are wrapped."""
+
+
 def samples_tab(run: Run) -> None:
     """Test predictions as a picture and one by one."""
     shown = of_runs(sampled, [run])
@@ -64,6 +68,12 @@ def samples_tab(run: Run) -> None:
     if table.empty:
         st.markdown("There are none.")
         return
+    written = shown.kind == "generation"
     st.dataframe(
-        table, hide_index=True, width="stretch", key="examples-table", row_height=56 if "input" in table else None
+        table,
+        hide_index=True,
+        width="stretch",
+        key="examples-table",
+        row_height=130 if written else 56 if "input" in table else None,
+        column_config={name: st.column_config.TextColumn(width="medium") for name in _TEXTS} if written else None,
     )

@@ -65,7 +65,8 @@ def examples_of(
         places = np.argsort(np.asarray(order, dtype=float), kind="stable")
         table = table.iloc[(places if which == "best" else places[::-1])[:count]]
     words = ("target_words", "predicted_words") if kind == "tagging" else ()
-    columns = [name for name in ("input", *words, "target", "prediction", ordered, "id") if name in table]
+    shown = ("prediction", "target") if kind == "generation" else ("target", "prediction")
+    columns = [name for name in ("input", *words, *shown, ordered, "id") if name in table]
     return table[columns].reset_index(drop=True)
 
 

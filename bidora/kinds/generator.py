@@ -69,7 +69,8 @@ def generate(model: Generator, prompts: list[list[int]], tokenizer: Any) -> list
     width = max(map(len, prompts))
     ids = torch.tensor([[pad] * (width - len(each)) + each for each in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in prompts], device=device)
-    written = model.backbone.generate(
+    backbone: Any = model.backbone
+    written = backbone.generate(
         input_ids=ids,
         attention_mask=mask,
         max_new_tokens=_room(model, width),
