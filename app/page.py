@@ -51,9 +51,10 @@ def page_of(view: View) -> st.Page:
 _ROOM = (
     ".stMainBlockContainer {padding-top: 4rem; padding-bottom: 4rem;} "
     '[data-testid="stSidebarNavLink"]:focus-visible, [data-testid="stPageLink-NavLink"]:focus-visible '
-    "{outline: 2px solid currentColor; outline-offset: 1px;}"
+    "{outline: 2px solid currentColor; outline-offset: 1px;} "
+    ".katex-display {overflow-x: auto; overflow-y: hidden; padding: 0.3rem 0;}"
 )
-"""Less empty room than streamlit leaves, and a ring around the link that the keyboard is on."""
+"""Less empty room than streamlit leaves, a ring around the link that the keyboard is on, and formulas that scroll if they must."""
 
 
 def begin(view: str, *, icon: str) -> None:
@@ -138,8 +139,9 @@ def on_disk(error: OSError) -> LabError:
 
 def show_error(error: LabError) -> None:
     """Show a problem with its next step; names from outside in it are shown as they are."""
+    message = error.message.replace(f"{root()}/", "")  # where runs are kept on this machine is nobody's business
     hint = f"\n\n**What to do:** {worded(begun(error.hint))}." if error.hint else ""
-    st.error(f"{worded(begun(error.message))}.{hint}", icon=":material/error:")
+    st.error(f"{worded(begun(message))}.{hint}", icon=":material/error:")
 
 
 def begun(sentence: str) -> str:

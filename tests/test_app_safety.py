@@ -65,3 +65,21 @@ def test_a_disk_that_takes_nothing_is_a_sentence_not_a_crash(app, tmp_path, monk
     app.button(key="resume").click().run()
     assert not app.exception
     assert any("No space left on device" in error.value for error in app.error)
+
+
+def test_words_in_code_and_chosen_options_stand_out_from_the_page():
+    """WCAG's 4.5 : 1 on the darkest ground of light pages and the lightest of dark ones that code has."""
+    from app.contrast import CODE, LINK
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(one), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for light, dark in (*CODE.values(), LINK):
+        assert contrast(light, "#F0F2F6") > 4.5, light
+        assert contrast(dark, "#2B2B2B") > 4.5, dark

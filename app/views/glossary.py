@@ -49,7 +49,6 @@ def asked() -> Entry | None:
     return entry
 
 
-st.html("<style>.katex-display {overflow-x: auto; overflow-y: hidden; padding: 0.3rem 0;}</style>")  # narrow pages
 st.title("Glossary")
 st.caption("Every number that a screen of this lab shows: what it means, its formula, unit, convention and source.")
 
