@@ -21,7 +21,7 @@ from bidora.evaluation import evaluate
 from bidora.kinds import get_kind
 from bidora.kinds.generation import new_tokens
 from bidora.kinds.generator import build_generator, generate, loss_of_texts
-from bidora.kinds.prompts import EncodedPairs, prompt_ids
+from bidora.kinds.prompts import EncodedPairs, prompts_of
 from bidora.metrics import METRICS
 from bidora.metrics.scoring import objects
 from bidora.runs import Run
@@ -67,7 +67,7 @@ def test_only_the_text_and_its_end_are_learnt(begins, data):
     learnt = [each for each in item["labels"] if each != IGNORED]
     assert words(learnt) == [*re.findall(r"\w+|[^\w\s]+", text), "</s>"]
     assert item["labels"][: len(split.prompts[0])] == [IGNORED] * len(split.prompts[0])
-    assert item["input_ids"][: len(split.prompts[0])] == prompt_ids(meaning, split.tokenizer)
+    assert item["input_ids"][: len(split.prompts[0])] == prompts_of([meaning], split.tokenizer)[0]
     assert words(split.prompts[0])[-1] == "|||" and split.cut == 0
 
 
@@ -217,7 +217,7 @@ def test_bytes_of_gpt2s_tokenizer_are_cut_as_one_text():
         split = Split((meaning,), objects([(text,)]), ("a",))
         (ids,) = EncodedPairs(split, tokenizer, max_length=500).ids
         assert ids == [*tokenizer(f"{meaning} ||| {text}")["input_ids"], tokenizer.eos_token_id]
-        known = len(prompt_ids(meaning, tokenizer))
+        known = len(prompts_of([meaning], tokenizer)[0])
         assert tokenizer.decode(ids[known:], skip_special_tokens=True) == f" {text}"
 
 

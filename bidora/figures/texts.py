@@ -43,7 +43,9 @@ def texts(predictions: pandas.DataFrame, *, template: str = "light") -> go.Figur
         )
     )
     middle = float(np.median(known))
-    figure.add_vline(x=100 * middle, line=dict(dash="dot", width=2, color="#FFFFFF" if is_dark(template) else "#1A1A1A"))
+    figure.add_vline(
+        x=100 * middle, line=dict(dash="dot", width=2, color="#FFFFFF" if is_dark(template) else "#1A1A1A")
+    )
     figure.update_xaxes(title_text="ROUGE-L with the nearest reference (%)", range=[0, 100])
     figure.update_yaxes(title_text="test items")
     return finish(

@@ -6,6 +6,7 @@ and the end are learnt: the labels of the prompt are IGNORED.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +44,7 @@ class EncodedPairs(Encoded):
             )
         self.tokenizer, self.max_length = tokenizer, max_length
         end: int = tokenizer.eos_token_id
-        whole = [prompt_ids(text, tokenizer) for text in split.inputs]
+        whole = prompts_of(split.inputs, tokenizer)
         texts = tokenizer([f" {references[0]}" for references in split.targets], add_special_tokens=False)["input_ids"]
         self.prompts = [prompt[-(max_length - 1) :] for prompt in whole]
         ids = [[*prompt, *text, end][:max_length] for prompt, text in zip(self.prompts, texts)]
@@ -67,7 +68,7 @@ class EncodedPairs(Encoded):
         )
 
 
-def prompt_ids(text: str, tokenizer: Any) -> list[int]:
-    """Token ids of the prompt of an input, with the tokens that the model expects at a beginning."""
-    ids: list[int] = tokenizer(f"{text}{SEPARATOR}")["input_ids"]
-    return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
+def prompts_of(inputs: Sequence[str], tokenizer: Any) -> list[list[int]]:
+    """Token ids of the prompts of some inputs, with the tokens that the model expects at a beginning."""
+    found: list[list[int]] = tokenizer([f"{text}{SEPARATOR}" for text in inputs])["input_ids"]
+    return [ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids for ids in found]
