@@ -161,3 +161,9 @@ def test_an_upload_is_called_what_its_sender_calls_it(own, tmp_path, table):
     checks = preflight(own.replace(data=str(path), label_column="x"), tmp_path)
     assert not any(path.name in check.sentence for check in checks)
     assert sum("mine.csv" in check.sentence for check in checks) == 2
+
+
+def test_methods_that_share_a_finding_share_a_line(own, tmp_path):
+    group = [own.replace(method=method) for method in ("lora", "dora", "bidora", "bilora")]
+    splits = [check.sentence for check in preflight_of_group(group, tmp_path) if check.topic == "splits"]
+    assert [words.split(":")[0] for words in splits] == ["LoRA, DoRA", "BiDoRA, BiLoRA"]

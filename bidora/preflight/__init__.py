@@ -70,10 +70,11 @@ def preflight_of_group(
     firsts = [next(each for each in configs if each.replace(seed=0) == kind) for kind in labels]
     found = [(config, preflight(config, folder, others=configs, memory=memory)) for config in firsts]
     merged: dict[tuple[str, str], Check] = {}
-    for config, checks in found:
+    for _, checks in found:
         for check in checks:
-            same = all(check in others for _, others in found)
-            label = "" if same or check.topic not in ("splits", "classes") else f"{labels[config.replace(seed=0)]}: "
+            having = [labels[each.replace(seed=0)] for each, others in found if check in others]
+            same = len(having) == len(found) or check.topic not in ("splits", "classes")
+            label = "" if same else f"{', '.join(having)}: "
             shown = check._replace(sentence=label + check.sentence)
             of_machine = check.topic in ("disk", "memory", "device")  # measured again each time, meant once
             merged.setdefault((check.topic, "" if of_machine else shown.sentence), shown)
