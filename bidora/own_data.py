@@ -20,6 +20,8 @@ UNPACKED_LIMIT = 300_000_000
 """Bytes that a compressed table may unpack to."""
 FOLDER_LIMIT = 1_000_000_000
 """Bytes of all uploads together."""
+MOST_ROWS, MOST_COLUMNS = 500_000, 1000
+"""What a form shows in a moment; the command line has no such limits."""
 SHOWN_ROWS = 5
 SHOWN_LETTERS = 160
 
@@ -72,7 +74,7 @@ def keep(name: str, content: bytes, root: str | Path | None = None) -> Path:
             raise _refused(f"uploads hold {size(FOLDER_LIMIT)} already", f"delete some in {folder}")
         path.write_bytes(content)
         _check_unpacked(path)
-        read_table(str(path))
+        _check_shape(path, content)
         write_json(path.with_name(f"{path.name}.json"), {"name": _plain(name)})
     except LabError as error:
         path.unlink(missing_ok=True)
@@ -106,7 +108,9 @@ def look(path: str | Path) -> OwnData:
     table = read_table(str(place))
     rows = range(min(SHOWN_ROWS, len(table)))
     head = tuple({name: _cut(cells[row]) for name, cells in table.columns.items()} for row in rows)
-    return OwnData(place, shown_name(place), len(table), tuple(table.columns), head, table.notes)
+    name = shown_name(place)
+    notes = tuple(note.replace(place.name, name) for note in table.notes)
+    return OwnData(place, name, len(table), tuple(table.columns), head, notes)
 
 
 def shown_name(path: str | Path) -> str:
@@ -125,6 +129,20 @@ def is_kept(path: str | Path, root: str | Path | None = None) -> bool:
 def folder_of(root: str | Path | None = None) -> Path:
     """Where uploads are kept: `uploads` in the folder of runs, as an absolute path, because workers start elsewhere."""
     return (Path(root) if root is not None else runs_root()).absolute() / "uploads"
+
+
+def _check_shape(path: Path, content: bytes) -> None:
+    """Refuse tables that no form can show; text with endless lines before it is read, as reading takes minutes."""
+    lines = content.count(b"\n") if path.suffix in (".csv", ".tsv") else 0
+    if lines <= 2 * MOST_ROWS:  # a text may go over lines
+        table = read_table(str(path))
+        if len(table) <= MOST_ROWS and len(table.columns) <= MOST_COLUMNS:
+            return
+        lines = len(table)
+    raise _refused(
+        f"{path.name} has {number(lines)} rows or more than {number(MOST_COLUMNS)} columns (allowed: {number(MOST_ROWS)} rows)",
+        "give fewer, or train in a terminal: bidora run --task csv --data FILE",
+    )
 
 
 def _check_unpacked(path: Path) -> None:

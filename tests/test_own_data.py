@@ -188,3 +188,26 @@ def test_only_uploads_count_as_kept(tmp_path):
 def test_long_cells_are_cut(tmp_path):
     shown = look(keep("a.tsv", b"text\tlabel\n" + b"x" * 1000 + b"\ta\ny\tb\n", tmp_path))
     assert "840 more letters" in shown.head[0]["text"]
+
+
+def test_tables_that_no_form_can_show_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_data, "MOST_ROWS", 100)
+    monkeypatch.setattr(own_data, "MOST_COLUMNS", 10)
+    assert look(keep("a.csv", b"text,label\n" + b"x,1\n" * 100, tmp_path)).rows == 100
+    wide = ",".join(f"c{place}" for place in range(11)).encode() + b"\n" + b"1," * 10 + b"1\n"
+    for content in (b"text,label\n" + b"x,1\n" * 101, wide):
+        with pytest.raises(LabError, match="rows or more than 10 columns"):
+            keep("a.csv", content, tmp_path)
+    monkeypatch.setattr(own_data, "read_table", None)  # not even read
+    with pytest.raises(LabError, match="a.csv has"):
+        keep("a.csv", b"text,label\n" + b"x,1\n" * 300, tmp_path)
+    assert len(kept(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_tables_of_any_usual_encoding_are_read_and_remarks_name_the_sender_s_file(tmp_path, encoding):
+    found = look(keep("meine Tabelle.csv", "text,label\nä,1\nö,2\n".encode(encoding), tmp_path))
+    assert found.columns == ("text", "label") and found.head[0]["text"] == "ä"
+    assert [note.startswith("meine Tabelle.csv is not UTF-8") for note in found.notes] == [True] * (
+        encoding == "cp1252"
+    )

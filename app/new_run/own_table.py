@@ -28,7 +28,13 @@ def own_table_part(draft: Draft) -> None:
             )
             return
         with explained():
-            _columns(draft, look(draft.values["data"]))
+            _columns(draft, _looked(draft.values["data"]))
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the table")
+def _looked(path: str) -> OwnData:
+    """What a kept table holds; it never changes under its name, and reading a long one takes seconds."""
+    return look(path)
 
 
 def _upload(draft: Draft) -> None:

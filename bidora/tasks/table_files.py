@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from dataclasses import dataclass
@@ -118,12 +119,12 @@ def _near(place: Path) -> str:
 
 
 def _decoded(content: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """Text of a file: UTF-8, UTF-16 where it says so, else the encoding of Western Windows."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace"), ()
+    """Text of a file: UTF-8, UTF-16 or UTF-32 where it says so, else the encoding of Western Windows."""
     notes: tuple[str, ...] = ()
+    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    marked = next((encoding for mark, encoding in marks.items() if content.startswith(mark)), "utf-8-sig")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(marked, errors="strict" if marked == "utf-8-sig" else "replace")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
         notes = (f"{name} is not UTF-8 and was read as Windows-1252: check letters with accents",)
