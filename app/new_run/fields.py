@@ -39,7 +39,7 @@ def task_part(draft: Draft) -> Task:
     if task.variants:
         with columns[1]:
             options = ["", *task.variants]
-            named = lambda each: each or f"default ({task.default_variant})"  # noqa: E731
+            named = lambda each: each or f"{task.default_variant} (default)"  # noqa: E731
             _field(draft, "variant", options=options, named=named, part=task.name)
     if "model" not in draft.hide:
         with columns[2 if task.variants else 1]:
@@ -48,7 +48,7 @@ def task_part(draft: Draft) -> Task:
 
 
 def _model(draft: Draft, task: Task) -> None:
-    about = {"": f"default ({task.default_model})"}
+    about = {"": f"{task.default_model.rpartition('/')[2]} (default)"}  # fields are narrow: the name itself first
     options = [*dict.fromkeys(["", *MODELS, draft.values.get("model", "")])]
     draft.values["model"] = (
         st.selectbox(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.charts import plain
-from app.page import all_runs, link, root
+from app.page import all_runs, link, root, worded
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.estimate import Estimate, estimate_of_group
@@ -55,21 +55,21 @@ def _checks(checks: Sequence[Check]) -> None:
     """Problems and things to know in sight; what is fine, folded."""
     for check in checks:
         if check.ok is False:
-            words = f"**{check.topic}**: {plain(check.sentence)}"
+            words = f"**{check.topic}**: {worded(check.sentence)}"
             st.error(f"{words} {_hint(check)}", icon=ICONS[False])
     for check in checks:
         if check.ok is None:
-            st.markdown(f"{ICONS[None]} **{check.topic}**: {plain(check.sentence)} {_hint(check)}")
+            st.markdown(f"{ICONS[None]} **{check.topic}**: {worded(check.sentence)} {_hint(check)}")
             if check.run:
                 link("runs", f"Open {check.run}", icon=":material/open_in_new:", run=check.run)
     fine = [check for check in checks if check.ok]
     with st.expander(f"{counted(len(fine), 'check is', 'checks are')} fine", key="new-run-checks"):
         for check in fine:
-            st.markdown(f"{ICONS[True]} **{check.topic}**: {plain(check.sentence)}")
+            st.markdown(f"{ICONS[True]} **{check.topic}**: {worded(check.sentence)}")
 
 
 def _hint(check: Check) -> str:
-    return f"*{plain(check.hint[:1].upper() + check.hint[1:])}.*" if check.hint else ""
+    return f"*{worded(check.hint[:1].upper() + check.hint[1:])}.*" if check.hint else ""
 
 
 def _code(configs: Sequence[RunConfig], group: str) -> None:
