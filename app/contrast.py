@@ -30,6 +30,7 @@ def _style() -> str:
     for kinds, (light, dark) in CODE.items():
         names = ", ".join(f'[data-testid="stCode"] pre .token.{kind}' for kind in kinds.split())
         rules.append(f"{names} {{color: light-dark({light}, {dark});}}")
+    rules.append('[data-testid="stCaptionContainer"] code {color: inherit;}')
     return f"<style>{' '.join(rules)}</style>"
 
 

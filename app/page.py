@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,9 +140,15 @@ def on_disk(error: OSError) -> LabError:
 
 def show_error(error: LabError) -> None:
     """Show a problem with its next step; names from outside in it are shown as they are."""
-    message = error.message.replace(f"{root()}/", "")  # where runs are kept on this machine is nobody's business
+    message = _placeless(error.message)
     hint = f"\n\n**What to do:** {worded(begun(error.hint))}." if error.hint else ""
     st.error(f"{worded(begun(message))}.{hint}", icon=":material/error:")
+
+
+def _placeless(text: str) -> str:
+    """Without the folder of runs before names in it: where it lies on this machine is nobody's business."""
+    places = "|".join(re.escape(str(place)) for place in (root().absolute(), root()))
+    return re.sub(rf"(?<![\w/.-])(?:{places})/", "", text)
 
 
 def begun(sentence: str) -> str:

@@ -41,6 +41,17 @@ def test_commands_in_our_sentences_stay_code_and_a_stray_tick_makes_none():
     assert worded("``*x*``") == plain("``*x*``")
 
 
+@pytest.mark.parametrize("root", ["/home/me/runs", "runs"])
+def test_errors_do_not_say_where_runs_are_kept(monkeypatch, root):
+    from app.page import _placeless
+
+    monkeypatch.setenv("BIDORA_RUNS", root)
+    assert _placeless(f"{root}/x/config.json cannot be read: '{root}/x'") == "x/config.json cannot be read: 'x'"
+    assert _placeless(f"{Path(root).absolute()}/x is no run") == "x is no run"
+    for other in ("my-runs/x", "other/runs/x", "no runs / here", "/runs/x"):
+        assert _placeless(other) == other
+
+
 def test_the_tab_s_picture_is_a_file_of_ours():
     """A Material or emoji name as page_icon is fetched from fonts.gstatic.com by every visitor's browser."""
     source = (APP / "main.py").read_text(encoding="utf-8")

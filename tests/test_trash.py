@@ -123,3 +123,69 @@ def test_purging_takes_what_is_old_and_leaves_the_rest(tmp_path):
 def test_a_negative_age_is_refused(tmp_path, days):
     with pytest.raises(LabError, match="older_than_days"):
         purge(tmp_path, older_than_days=days)
+
+
+def test_a_link_to_a_run_elsewhere_stays_where_it_is(tmp_path):
+    elsewhere = made(tmp_path / "elsewhere").path
+    link = tmp_path / elsewhere.name
+    try:
+        link.symlink_to(elsewhere)
+    except OSError:
+        pytest.skip("no links here")
+    with pytest.raises(LabError, match="is a link"):
+        Run(link).delete()
+    assert link.is_symlink() and (elsewhere / "config.json").is_file() and deleted_runs(tmp_path) == []
+
+
+def test_a_run_that_comes_back_while_the_trash_is_emptied_stays_whole(tmp_path, monkeypatch):
+    """Of two browsers one empties the trash, the other brings a run back in the middle of it."""
+    from bidora.runs import trash
+
+    run = made(tmp_path)
+    run.delete()
+    removed, taken = trash.shutil.rmtree, []
+
+    def slow(path, **options):
+        with pytest.raises(LabError):
+            restore(run.id, tmp_path)
+        taken.append(path)
+        removed(path, **options)
+
+    monkeypatch.setattr(trash.shutil, "rmtree", slow)
+    assert purge(tmp_path, older_than_days=0) == [run.id] and len(taken) == 1
+    assert not any((tmp_path / ".trash").iterdir())
+
+
+def test_a_run_that_came_back_before_the_trash_is_emptied_is_kept(tmp_path, monkeypatch):
+    from bidora.runs import trash
+
+    run = made(tmp_path)
+    run.delete()
+    found = deleted_runs(tmp_path)
+    restore(run.id, tmp_path)
+    monkeypatch.setattr(trash, "deleted_runs", lambda root: found)  # what was in the list a moment ago
+    assert purge(tmp_path, older_than_days=0) == []
+    assert (run.path / "config.json").is_file()
+
+
+def test_a_run_that_is_being_started_is_not_deleted(tmp_path):
+    """Whoever starts a run holds its lock until the run says that it is at work."""
+    import threading
+
+    from bidora.runs import worker_identity
+
+    run, said = made(tmp_path), []
+
+    def delete() -> None:
+        try:
+            Run(run.path).delete()
+        except LabError as error:
+            said.append(error.message)
+
+    with run.locked():
+        other = threading.Thread(target=delete)
+        other.start()
+        other.join(0.3)
+        run.update_status(state="preparing", **worker_identity(os.getpid()))
+    other.join(20)
+    assert said == [f"run {run.id} is preparing"] and run.path.is_dir()

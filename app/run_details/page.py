@@ -62,6 +62,8 @@ def is_watched(run: Run) -> bool:
 
 
 def _body(run: Run, watched: bool) -> None:
+    if not run.path.is_dir():
+        st.rerun()  # somebody has deleted it: the whole page says so
     with explained():
         if watched and not is_watched(run):
             st.rerun()  # it is over: the page is drawn once more, and from then on nothing polls

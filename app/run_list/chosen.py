@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.page import link
+from app.page import explained, link
 from app.run_details.actions import DELETED, export_button
 from bidora.analysis.overview import RECORDING, Row
 from bidora.runs import ACTIVE, Run
@@ -79,5 +79,11 @@ def _delete(rows: Sequence[Row]) -> None:
         disabled=not free,
         help="Moves them to the trash, from where they come back. Runs at work must be stopped first.",
     ):
-        st.session_state[DELETED] = [Run(row.path).delete().name for row in free]
-        st.rerun()
+        gone: list[str] = []
+        for row in free:
+            with explained():
+                gone.append(Run(row.path).delete().name)
+        if gone:
+            st.session_state[DELETED] = gone
+        if len(gone) == len(free):
+            st.rerun()

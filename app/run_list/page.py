@@ -65,7 +65,10 @@ def _broken(broken: list[tuple[str, str]]) -> None:
             st.caption(f"… and {len(broken) - 20} more")
         names = st.multiselect("Put away", [name for name, _ in broken], key="broken", placeholder="Choose folders")
         if st.button("Move to the trash", key="broken-away", disabled=not names, icon=":material/delete:"):
-            with explained():
-                for name in names:
+            done = 0
+            for name in names:
+                with explained():
                     move_to_trash(root() / name)
-            st.rerun()
+                    done += 1
+            if done == len(names):
+                st.rerun()

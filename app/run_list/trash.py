@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
@@ -21,15 +22,24 @@ def undo_box() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.markdown(f":material/delete: {counted(len(deleted), 'run')} moved to the trash.")
-        if st.button("Undo", key="undo", icon=":material/undo:"):
-            with explained():
-                for each in deleted:
-                    restore(each, root())
-            del st.session_state[DELETED]
-            st.rerun()
+        undo = st.button("Undo", key="undo", icon=":material/undo:")
         if st.button("Dismiss", key="undo-dismiss", type="tertiary"):
             del st.session_state[DELETED]
             st.rerun()
+    if undo:
+        del st.session_state[DELETED]
+        if _restored(deleted):
+            st.rerun()
+
+
+def _restored(ids: Sequence[str]) -> bool:
+    """Bring runs back; whether all of them came. What does not come is said, and keeps none of the others back."""
+    done = 0
+    for each in ids:
+        with explained():
+            restore(each, root())
+            done += 1
+    return done == len(ids)
 
 
 def trash_box() -> None:
@@ -55,11 +65,9 @@ def _bring_back(deleted: list[Deleted]) -> None:
     names = {each.id: each.name for each in deleted}
     ids = st.multiselect("Bring back", list(names), key="trash-ids", format_func=lambda each: f"{names[each]} · {each}")
     if st.button("Restore", key="restore", disabled=not ids, icon=":material/restore_from_trash:"):
-        with explained():
-            for each in ids:
-                restore(each, root())
         st.session_state.pop(DELETED, None)
-        st.rerun()
+        if _restored(ids):
+            st.rerun()
 
 
 def _remove(deleted: list[Deleted]) -> None:

@@ -192,6 +192,10 @@ class Run(RunFolder):
         Raises:
             LabError: a worker is at work on it.
         """
-        if self.state in ACTIVE:
-            raise LabError(f"run {self.id} is {self.state}", hint=f"stop it first: `bidora stop {self.id}`", kind="run")
-        return move_to_trash(self.path)
+        # Windows moves no folder in which a file, the lock, is open.
+        with self.locked() if sys.platform != "win32" else contextlib.nullcontext():
+            if self.state in ACTIVE:
+                raise LabError(
+                    f"run {self.id} is {self.state}", hint=f"stop it first: `bidora stop {self.id}`", kind="run"
+                )
+            return move_to_trash(self.path)

@@ -48,6 +48,12 @@ def move_to_trash(path: Path) -> Path:
     """
     if not RUN_ID.match(path.name) or not path.is_dir():
         raise LabError(f"{path} is not the folder of a run", hint="`bidora list` shows the runs there are", kind="run")
+    if path.is_symlink():
+        raise LabError(
+            f"run {path.name} is a link to a folder elsewhere",
+            hint="remove the link by hand; the folder stays",
+            kind="run",
+        )
     trash = path.parent / FOLDER
     place = trash / path.name
     try:
@@ -114,10 +120,20 @@ def purge(root: str | Path | None = None, *, older_than_days: float = DAYS) -> l
     before = time.time() - older_than_days * 86400
     gone = []
     for deleted in deleted_runs(root):
-        if deleted.when <= before:
-            shutil.rmtree(deleted.path, ignore_errors=True)
+        if deleted.when <= before and _remove(deleted.path):
             gone.append(deleted.id)
     return gone
+
+
+def _remove(path: Path) -> bool:
+    """Take a folder out of everybody's reach, then remove it: one that somebody brings back meanwhile stays whole."""
+    doomed = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        path.rename(doomed)
+    except OSError:
+        return False
+    shutil.rmtree(doomed, ignore_errors=True)
+    return True
 
 
 def _trash(root: str | Path | None) -> Path:
