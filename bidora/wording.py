@@ -55,6 +55,15 @@ def score(value: Any, low: Any = None, high: Any = None) -> str:
     return f"{value:.3f}" + (f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if len(bounds) == 2 else "")
 
 
+def signed(value: float, spec: str = ".2f") -> str:
+    """A number with its sign, and a minus sign that is one: −0.35, +1.20.
+
+    >>> signed(-0.354), signed(1.2), signed(-3e-5, ".2g")
+    ('−0.35', '+1.20', '−3e−05')
+    """
+    return f"{value:+{spec}}".replace("-", "−")
+
+
 def duration(seconds: Any) -> str:
     """Seconds in words: 8 s, 3 min 20 s, 2 h 5 min, 4 days."""
     if seconds is None or not math.isfinite(seconds):

@@ -69,6 +69,15 @@ def _value(app, name: str) -> str:
     return value if isinstance(value, str) else value[0]
 
 
+@pytest.mark.parametrize("part", ["Scores", "Cost"])
+def test_scores_are_chosen_by_the_names_of_the_tables(app, part):
+    write_comparison(runs_root(), methods="dora bidora")
+    opened(app, group="demo", part=part)
+    assert "macro F1" in app.selectbox(key="metric").options
+    app.selectbox(key="metric").select("macro_f1").run()
+    assert not app.exception and app.selectbox(key="metric").value == "macro_f1"
+
+
 def test_single_runs_can_be_left_out(app):
     runs = write_comparison(runs_root(), methods="dora bidora")
     opened(app, group="demo")

@@ -239,6 +239,13 @@ def test_ready_fits_are_used_and_their_notes_shown():
     assert "Norm per input unit" in figure.layout.meta["convention"]
 
 
+def test_headings_have_minus_signs_not_hyphens():
+    points = table_of_points(methods={"LoRA": "lora"})
+    figure = figures.magnitude_vs_direction(points.assign(delta_m=1 - 0.001 * points["delta_d"]))
+    heading = figure.layout.annotations[0].text
+    assert "slope −" in heading and "r −1.00" in heading and "-" not in heading
+
+
 def test_points_without_a_line_are_still_shown():
     points = table_of_points(methods={"LoRA": "lora"}).assign(delta_d=0.0)
     figure = figures.magnitude_vs_direction(points)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs, stamp
+from app.comparing.reading import of_runs, stamp, which_score
 from app.page import explained, link, theme
 from bidora import figures
 from bidora.analysis import comparison, not_beaten, sampled, scored_metrics, settings_table
@@ -38,7 +38,7 @@ def cost_part(compared: Compared) -> None:
     """Score against time and memory, and who is not beaten in both."""
     table = of_runs(comparison, compared.runs)
     metrics = scored_metrics(table)
-    metric = st.selectbox("Score", metrics, key="metric", bind="query-params", persist_state="page") if metrics else ""
+    metric = which_score(metrics) if metrics else ""
     show(
         lambda: figures.cost(table, metric=metric, template=theme()),
         key="cost",

@@ -11,6 +11,7 @@ import streamlit as st
 
 from bidora.recordings import recordings_root
 from bidora.runs import Run
+from bidora.wording import score_name
 
 _FILES = ("config.json", "meta.json", "status.json", "result.json", "metrics.jsonl", "dynamics.parquet")
 
@@ -51,6 +52,13 @@ def _kept(
     _runs: list[Run],
 ) -> Any:
     return _analysis(_runs, **dict(options))
+
+
+def which_score(metrics: Sequence[str]) -> str:
+    """Let the visitor choose one of the scores that the runs have, by the names that tables use."""
+    return st.selectbox(
+        "Score", metrics, format_func=score_name, key="metric", bind="query-params", persist_state="page"
+    )
 
 
 def _time(run: Run, name: str) -> int:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs, stamp
+from app.comparing.reading import of_runs, stamp, which_score
 from app.page import theme
 from bidora import figures
 from bidora.analysis import (
@@ -32,7 +32,8 @@ def scores_part(compared: Compared) -> None:
         return
     left, right = st.columns(2)
     metrics, labels = scored_metrics(table), table["label"].tolist()
-    metric = left.selectbox("Score", metrics, key="metric", bind="query-params", persist_state="page")
+    with left:
+        metric = which_score(metrics)
     reference = right.selectbox(
         "Difference to",
         [_EVERY, *labels],

@@ -11,6 +11,7 @@ from bidora import figures
 from bidora.analysis import cell, sampled
 from bidora.analysis.examples import CHOICES, examples_of, has_inputs
 from bidora.runs import Run
+from bidora.wording import counted
 
 _ORDER = {
     "worst": "wrong, the surest first (regression: farthest off; several labels or entities: most wrong ones; texts: farthest from a "
@@ -64,7 +65,7 @@ def samples_tab(run: Run) -> None:
         persist_state="page",
     )
     table = examples_of(shown.predictions, which, kind=shown.kind)
-    st.caption(f"{len(table)} test examples: {_ORDER[which]}.")
+    st.caption(f"{counted(len(table), 'test example')}: {_ORDER[which]}.")
     if table.empty:
         st.markdown("There are none.")
         return

@@ -23,7 +23,7 @@ def settings_of(config: RunConfig) -> tuple[pandas.DataFrame, pandas.DataFrame]:
 
     changed, same = [], []
     for each in fields(RunConfig):
-        value, meaning = getattr(config, each.name), each.metadata["help"]
+        value, meaning = getattr(config, each.name), each.metadata["help"].replace("`", "")
         symbol = each.metadata["symbol"]
         name = f"{each.name} ({symbol})" if symbol else each.name
         if value == each.default:

@@ -50,7 +50,7 @@ def settings_table(runs: Iterable[Run], *, only_differences: bool = True) -> pan
             {
                 "setting": name if symbol == name else f"{name} ({symbol})",
                 **dict(zip(names, values)),
-                "meaning": meaning,
+                "meaning": meaning.replace("`", ""),
             }
             for symbol, name, meaning, values in kept
         ],

@@ -9,7 +9,7 @@ import numpy as np
 
 from bidora.figures.appearance import empty, finish, floats, is_dark, styles_of
 from bidora.metrics import LOWER_IS_BETTER, SHARES
-from bidora.wording import score_name
+from bidora.wording import score_name, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -95,7 +95,7 @@ def _draw(figure: go.Figure, row: dict[str, Any], name: str, style: Any, scale: 
         marker=look | dict(size=12, line=dict(width=2, color=style.colour)),
         name=name,
         showlegend=False,
-        hovertemplate=f"{name}, mean %{{x:+.3~g}} [{low:+.2f}, {high:+.2f}]<extra></extra>",
+        hovertemplate=f"{name}, mean %{{x:+.3~g}} [{signed(low)}, {signed(high)}]<extra></extra>",
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidora.figures.appearance import STYLES, finish, floats, is_dark
+from bidora.wording import signed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -51,7 +52,7 @@ def norm_gradient(direction: np.ndarray, gradient: np.ndarray, *, template: str 
         figure,
         title="Where does a step pull V?",
         alt=f"With the norm attached the step has length {np.hypot(*attached):.2f} and stands at a right angle to V. With the "
-        f"norm detached it has length {np.hypot(*gradient):.2f}; its part along V makes V {sense} ({along:+.2f}), "
+        f"norm detached it has length {np.hypot(*gradient):.2f}; its part along V makes V {sense} ({signed(along)}), "
         "which W′ does not notice.",
         convention="One row with two weights, m = ‖V‖, before any rank is taken into account · dotted: rows as long as V",
         template=template,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidora.figures.appearance import NEUTRAL, finish, floats, is_dark
+from bidora.wording import signed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -96,13 +97,13 @@ def hypergradient_arrows(slope: Hypergradient, solved: float, *, template: str =
             )
         )
     names = [name for name, _, _, _ in rows]
-    written = [f"{name}<br>{value:+.3f}".replace("-", "−") for name, value, _, _ in rows]
+    written = [f"{name}<br>{signed(value, '.3f')}" for name, value, _, _ in rows]
     figure.update_xaxes(title_text="← smaller m · larger m →", range=[-width, width], zeroline=True)
     figure.update_yaxes(tickvals=names, ticktext=written, autorange="reversed", automargin=True)
     return finish(
         figure,
         title="Which part pulls m where?",
-        alt=", ".join(f"{name} {value:+.3f}" for name, value, _, _ in rows) + ".",
+        alt=", ".join(f"{name} {signed(value, '.3f')}" for name, value, _, _ in rows) + ".",
         convention="Numbers: slopes ∂L_val/∂m; arrows point downhill, against their sign",
         template=template,
         height=330,

@@ -19,6 +19,7 @@ from bidora.figures.appearance import (
     translucent,
 )
 from bidora.statistics import DynamicsFit, fit_dynamics
+from bidora.wording import signed
 
 if TYPE_CHECKING:
     import pandas
@@ -145,7 +146,7 @@ def _heading(label: str, fit: DynamicsFit) -> str:
     interval = f" [{_short(low)}, {_short(high)}]" if np.isfinite(low) else ""
     return (
         f"<b>{label}</b><br>slope {_short(fit.slope)}{interval}<br>"
-        f"r {fit.pearson:+.2f}, ρ {fit.spearman:+.2f}, {counted(fit.points, 'point')}"
+        f"r {signed(fit.pearson)}, ρ {signed(fit.spearman)}, {counted(fit.points, 'point')}"
     )
 
 
@@ -154,13 +155,13 @@ def _in_words(fit: DynamicsFit) -> str:
         return fit.note or "no line"
     low, high = fit.slope_interval
     return (
-        f"slope {_short(fit.slope)} (95 % {_short(low)} to {_short(high)}), Pearson {fit.pearson:+.2f}, "
-        f"Spearman {fit.spearman:+.2f}, {counted(fit.points, 'point')}"
+        f"slope {_short(fit.slope)} (95 % {_short(low)} to {_short(high)}), Pearson {signed(fit.pearson)}, "
+        f"Spearman {signed(fit.spearman)}, {counted(fit.points, 'point')}"
     )
 
 
 def _short(value: float) -> str:
-    return f"{value:+.2f}" if 0.1 <= abs(value) < 1000 else f"{value:+.2g}"
+    return signed(value, ".2f" if 0.1 <= abs(value) < 1000 else ".2g")
 
 
 def _by_age(part: pandas.DataFrame) -> np.ndarray:

@@ -213,18 +213,26 @@ def _rank_correlation(u: Floats, v: Floats, weights: Floats) -> Floats:
     return weighted_correlation(weighted_ranks(u, weights), weighted_ranks(v, weights), weights)
 
 
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
 def _note(fit: DynamicsFit) -> list[str]:
     """What a reader must know before believing the slope."""
     words = []
     if _changes_sign(fit.slope_without_a_point):
         low, high = fit.slope_without_a_point
-        words.append(f"one point decides the sign: without it the slope lies between {low:.3g} and {high:.3g}")
+        words.append(
+            f"one point decides the sign: without it the slope lies between {_number(low)} and {_number(high)}"
+        )
     elif _jumps(fit.slope, fit.slope_without_a_point):
         low, high = fit.slope_without_a_point
-        words.append(f"one point changes the slope by more than half (range {low:.3g} to {high:.3g})")
+        words.append(f"one point changes the slope by more than half (range {_number(low)} to {_number(high)})")
     if _changes_sign(fit.slope_without_a_layer) and not _changes_sign(fit.slope_without_a_point):
         low, high = fit.slope_without_a_layer
-        words.append(f"one layer decides the sign: without it the slope lies between {low:.3g} and {high:.3g}")
+        words.append(
+            f"one layer decides the sign: without it the slope lies between {_number(low)} and {_number(high)}"
+        )
     if fit.clusters < 2:
         words.append("one layer only: no interval")
     elif _changes_sign(fit.slope_interval):
