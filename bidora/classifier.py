@@ -130,7 +130,9 @@ def read_settings(folder: str, config: RunConfig) -> Any:
             hint="name a packaged model, a local folder with config.json and model.safetensors, or a hub id (needs internet)",
             kind="model",
         ) from error
-    if getattr(settings, "pad_token_id", 0) is None:  # Llama's kin: the collator pads with 0 where there is no token for it
+    if (
+        getattr(settings, "pad_token_id", 0) is None
+    ):  # Llama's kin: the collator pads with 0 where there is no token for it
         settings.pad_token_id = 0
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout"):
         if isinstance(getattr(settings, name, None), float):

@@ -247,7 +247,7 @@ def test_neumann(how: str, message: str) -> None:
 def test_pictures_follow_the_sliders() -> None:
     assert "m = 1.967" in path(xi=0.0).layout.meta["alt"]
     assert "After 0 upper steps" in path(upper_steps=0).layout.meta["alt"]
-    assert f"lower level solved {PROBLEM.solved_slope(1.2):+.3f}" in pulls(m=1.2).layout.meta["alt"]
+    assert f"lower level solved {PROBLEM.solved_slope(1.2):+.3f}".replace("-", "−") in pulls(m=1.2).layout.meta["alt"]
 
 
 def test_solvers_come_to_the_closed_form_and_the_figure_says_so() -> None:

@@ -125,6 +125,16 @@ def test_lines_without_end_are_no_records_and_the_tail_of_a_log_is_its_end(run):
     assert run.log_tail(1) == "last" and len(run.log_tail()) <= LONGEST_TAIL
 
 
+def test_a_log_that_is_a_link_to_another_file_is_not_shown(run, tmp_path):
+    (tmp_path / "elsewhere.txt").write_text("secret")
+    (run.path / "log.txt").unlink(missing_ok=True)
+    try:
+        (run.path / "log.txt").symlink_to(tmp_path / "elsewhere.txt")
+    except OSError:
+        pytest.skip("no links here")
+    assert run.log_tail() == ""
+
+
 def test_wild_numbers_in_records_are_tamed(run):
     lines = [
         '{"step": 1, "loss": NaN}',

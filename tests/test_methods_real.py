@@ -14,10 +14,15 @@ from bidora.runs import Run
 from bidora.tasks import task_is_fetched
 from bidora.train import train
 
+BY_DEFAULT = ("pissa", "fourierft")
+"""A start from the weights themselves, and a basis of another kind; the others take minutes together."""
+
 
 @pytest.mark.slow
 @pytest.mark.real
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.long) for name in METHODS]
+)
 def test_the_loss_falls_at_a_usual_learning_rate(method: str, tmp_path: Path) -> None:
     if not (is_fetched("esm2") and task_is_fetched("peptides")):
         pytest.skip("`bidora fetch peptides esm2` brings them")

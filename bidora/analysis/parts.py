@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bidora.statistics import DynamicsFit
 
+
 @dataclass(frozen=True)
 class Measured:
     """What the curves of some runs of one task mean.

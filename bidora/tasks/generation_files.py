@@ -24,6 +24,9 @@ FILES = {"train": ("trainset.csv",), "dev": ("devset.csv",), "test": ("testset_w
 
 HUB_PARTS = {"train": "train", "dev": "validation", "test": "test"}
 
+LONGEST_CELL = 131_072
+"""Characters; a longer cell is a quotation mark that never ends."""
+
 MEANING, REFERENCE = ("mr", "meaning_representation"), ("ref", "human_reference")
 """Names of both columns, in the files (any case: the test file says MR) and on the hub."""
 
@@ -186,6 +189,8 @@ def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
     rows, line = [], 1
     try:
         for cells in reader:
+            if max(map(len, cells), default=0) > LONGEST_CELL:  # csv's own limit may have been raised for other tables
+                raise csv.Error(f"field larger than field limit ({LONGEST_CELL})")
             if any(cell.strip() for cell in cells):
                 rows.append((line, cells))
             line = reader.line_num + 1
