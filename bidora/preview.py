@@ -167,6 +167,29 @@ def command_lines(configs: Iterable[RunConfig], *, group: str = "") -> str:
     return "\n".join(shlex.join(["bidora", "run", *config.flags(), *ending]) for config in configs)
 
 
+def sweep_line(configs: Sequence[RunConfig], *, group: str = "") -> str:
+    """The same runs as one `bidora sweep`, which can be interrupted and repeated; empty where they are no full grid."""
+    from bidora.sweeping.combinations import combinations_of
+
+    values = {each.name: list(dict.fromkeys(getattr(one, each.name) for one in configs)) for each in fields(RunConfig)}
+    axes = {name: found for name, found in values.items() if len(found) > 1}
+    try:
+        if set(combinations_of(axes, {name: found[0] for name, found in values.items() if name not in axes})) != set(
+            configs
+        ):
+            return ""
+    except LabError:
+        return ""
+    words = ["bidora", "sweep"]
+    for each in fields(RunConfig):
+        if each.name in axes or values[each.name][0] != each.default or each.name in ("task", "method", "seed"):
+            texts = [",".join(value) if isinstance(value, tuple) else str(value) for value in values[each.name]]
+            if any(text.startswith("-") for text in texts):  # would read as a flag
+                return ""
+            words += [f"--{each.name.replace('_', '-')}", *texts]
+    return shlex.join([*words, *(["--group", group] if group else [])])
+
+
 def notebook_cell(configs: Sequence[RunConfig], *, group: str = "") -> str:
     """The same runs from a notebook: the settings they share once, and what differs for each."""
     changed = {

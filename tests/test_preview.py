@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 import bidora.queueing
+from bidora.cli import main
 from bidora.cli.flags import Parser, add_settings, config_from
 from bidora.config import RunConfig
 from bidora.presets import PRESETS
@@ -17,6 +18,7 @@ from bidora.preview import (
     names_of,
     notebook_cell,
     phases_in_words,
+    sweep_line,
     work_in_words,
 )
 
@@ -35,6 +37,23 @@ def test_the_commands_repeat_the_runs():
             add_settings(parser)
             args = parser.parse_args(words[2:])
             assert (config_from(args), args.group) == (config, "a b")
+
+
+def test_a_full_grid_is_one_sweep_and_nothing_else_is(capsys, tmp_path):
+    shared = RunConfig(task="peptides", examples_per_class=8, steps=20)
+    grid = [
+        shared.replace(method=method, seed=seed, learning_rate=rate)
+        for method in ("lora", "bidora")
+        for seed in (0, 1, 2)
+        for rate in (1e-3, 3e-3)
+    ]
+    line = sweep_line(grid, group="a b")
+    assert line.startswith("bidora sweep --task peptides") and "--seed 0 1 2" in line and "'a b'" in line
+    words = shlex.split(line)
+    assert main([*words[1:], "--root", str(tmp_path), "--dry-run"]) == 0
+    assert "12 runs with 3 seeds (0, 1, 2)" in capsys.readouterr().out
+    assert sweep_line(grid[:-1]) == ""
+    assert sweep_line([*grid, shared.replace(method="bidora", seed=0, steps=7)]) == ""
 
 
 @pytest.mark.parametrize("name", PRESETS)

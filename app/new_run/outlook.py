@@ -12,7 +12,7 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.estimate import Estimate, estimate_of_group
 from bidora.preflight import Check, preflight_of_group, worst
-from bidora.preview import command_lines, kinds_in_words, notebook_cell, work_in_words
+from bidora.preview import command_lines, kinds_in_words, notebook_cell, sweep_line, work_in_words
 from bidora.queueing import read_queue
 from bidora.wording import counted, duration, size
 
@@ -75,5 +75,8 @@ def _hint(check: Check) -> str:
 def _code(configs: Sequence[RunConfig], group: str) -> None:
     with st.expander("The same as command, as notebook cell", key="new-run-code"):
         command, cell = st.tabs(["As command", "As notebook cell"])
-        command.code(command_lines(configs, group=group), language="bash", wrap_lines=True)
+        sweep = sweep_line(configs, group=group) if len(configs) > 3 else ""
+        command.code(sweep or command_lines(configs, group=group), language="bash", wrap_lines=True)
+        if sweep:
+            command.caption("One command for all; stopped and started again, it goes on where it was.")
         cell.code(notebook_cell(configs, group=group), language="python", wrap_lines=True)
