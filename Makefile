@@ -98,6 +98,7 @@ test-browser: $(VENV)/.test $(VENV)/.browser
 	$(PY) -m pytest -m browser $(PYTEST_ARGS)
 
 test-notebooks: $(VENV)/.test
+	@$(PY) -m bidora fetch || echo "not all weights and data are here; the tutorials say what they leave out"
 	$(PY) -m pytest -m notebook $(PYTEST_ARGS)
 
 app: $(VENV)/.app
