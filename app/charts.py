@@ -47,10 +47,11 @@ def show(
         key: unique on the page; constant while a chart is updated.
         table: the numbers behind it; shown folded, and offered as CSV.
         code: a notebook cell that draws the same figure.
-        kept: what the figure depends on, with its key: drawn once for all visitors as long as it stays the same. Drawing
-            is most of what a page costs. Then `figure` is best a function, which is called only where it must be.
+        kept: what the figure depends on, besides its key and the page's theme: drawn once for all visitors as long as it
+            stays the same. Drawing is most of what a page costs. Then `figure` is best a function, which is called only
+            where it must be. A stamp of runs is to be taken before they are read, or an older picture would be kept.
     """
-    drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {kept!r}", figure)
+    drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {st.context.theme.type} {kept!r}", figure)
     if title:
         st.markdown(f"##### {plain(title)}")
     panels = int(meta.get("panels") or 1)

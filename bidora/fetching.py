@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 
 if TYPE_CHECKING:
     from bidora.models.model import Model
@@ -82,8 +81,7 @@ def chosen_parts(names: Sequence[str]) -> list[Part]:
     known = {part.name: part for part in parts()}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            hint = did_you_mean(name, known, f"there are {', '.join(known)}")
             raise LabError(f"nothing packaged is called {name!r}", hint=hint)
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bidora.config import RunConfig, differences, gradient_evaluations, is_bilevel
+from bidora.config.portable import ALWAYS_SAID, flag_of, flag_text
 from bidora.errors import LabError
 from bidora.methods import get_method, uses
 from bidora.tasks import prepare, task_is_fetched
@@ -182,11 +183,11 @@ def sweep_line(configs: Sequence[RunConfig], *, group: str = "") -> str:
         return ""
     words = ["bidora", "sweep"]
     for each in fields(RunConfig):
-        if each.name in axes or values[each.name][0] != each.default or each.name in ("task", "method", "seed"):
-            texts = [",".join(value) if isinstance(value, tuple) else str(value) for value in values[each.name]]
+        if each.name in axes or values[each.name][0] != each.default or each.name in ALWAYS_SAID:
+            texts = list(map(flag_text, values[each.name]))
             if any(text.startswith("-") for text in texts):  # would read as a flag
                 return ""
-            words += [f"--{each.name.replace('_', '-')}", *texts]
+            words += [flag_of(each.name), *texts]
     return shlex.join([*words, *(["--group", group] if group else [])])
 
 

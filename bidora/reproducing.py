@@ -5,12 +5,11 @@ What the scripts set and this lab cannot express is said beside them; nothing he
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from bidora.config import RunConfig
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 from bidora.tasks import TASKS
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -180,6 +179,5 @@ def get_reproduction(name: str) -> Reproduction:
     """
     if name in REPRODUCTIONS:
         return REPRODUCTIONS[name]
-    near = difflib.get_close_matches(name, list(REPRODUCTIONS), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "`bidora reproduce --list` shows all"
+    hint = did_you_mean(name, REPRODUCTIONS, "`bidora reproduce --list` shows all", cutoff=0.5)
     raise LabError(f"there is nothing called {name[:60]!r} to reproduce", hint=hint)

@@ -6,16 +6,11 @@ import os
 from pathlib import Path
 
 from run_folders import write_run
+from visiting import visit
 
 
 def opened(app, **query):
-    app.run()
-    app.switch_page("views/published.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+    return visit(app, "published", **query)
 
 
 def words(app) -> str:

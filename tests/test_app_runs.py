@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import visiting
 from run_folders import write_comparison, write_run
 
 pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
@@ -43,18 +44,8 @@ def at_work(run: Run, process, state: str, **changes) -> Run:
 
 
 def visit(app, **query):
-    """Open the view with a query string; whatever happens, the page must not fail."""
-    if "started" not in app.session_state:
-        app.run()
-        app.session_state["started"] = True
-    app.switch_page("views/runs.py")
-    for name in list(app.query_params):
-        del app.query_params[name]
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+    """Open the view with a query string."""
+    return visiting.visit(app, "runs", **query)
 
 
 def words(app) -> str:

@@ -13,6 +13,7 @@ import pandas
 import pyarrow.parquet
 import pytest
 from tagged import write_tagged
+from visiting import visit
 
 from bidora import figures
 from bidora.analysis import comparison, paired_differences, sampled
@@ -184,32 +185,22 @@ def test_compare_in_the_terminal(finished, capsys):
 
 @pytest.mark.slow
 def test_the_app_shows_sentences_with_their_entities(app, shown):
-    def visit(view: str, **query):
-        app.switch_page(f"views/{view}.py")
-        for name in list(app.query_params):
-            del app.query_params[name]
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception, app.exception[0].stack_trace
-
-    app.run()
     for run in shown:
-        visit("runs", run=run.id, tab="Samples")
+        visit(app, "runs", run=run.id, tab="Samples")
         table = app.dataframe[-1].value
         assert {"input", "target_words", "predicted_words", "wrong_entities"} <= set(table.columns) and len(table) == 10
         assert any("most wrong ones" in str(each.value) for each in app.caption)
         for tab in ("Live", "Weights", "Config"):
-            visit("runs", run=run.id, tab=tab)
+            visit(app, "runs", run=run.id, tab=tab)
     for part in ("Scores", "Settings", "Curves", "Weights", "Cost", "Samples"):
-        visit("compare", runs=f"{shown[0].id},{shown[1].id}", part=part)
-    visit("compare", group="entities", part="Scores")
-    visit("start")
-    visit("glossary", term="entity_f1")
+        visit(app, "compare", runs=f"{shown[0].id},{shown[1].id}", part=part)
+    visit(app, "compare", group="entities", part="Scores")
+    visit(app, "start")
+    visit(app, "glossary", term="entity_f1")
     assert any("its first word, its last word and its type" in str(each.value) for each in app.markdown)
-    visit("new_run", task="conll2003")
+    visit(app, "new_run", task="conll2003")
     assert any("entities are scored by" in str(each.value) for each in app.markdown)
-    visit("new_run", clone=shown[0].id)
+    visit(app, "new_run", clone=shown[0].id)
     assert any("bidora run --task conll2003" in str(each.value) for each in app.code)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import streamlit as st
 
 from app.charts import plain
-from app.comparing.reading import of_runs
+from app.comparing.reading import of_runs, stamp
 from app.page import all_runs, is_recording
 from bidora.analysis import LIMIT, Cell, Choice, block_in_words, cell, choices, named_runs, suggested
 from bidora.runs import Run
@@ -24,10 +24,12 @@ class Compared:
     Attributes:
         runs: chosen, in the order of their ids.
         recorded: ids of recordings among all runs.
+        stamp: of the runs before anything of them is read for this page.
     """
 
     runs: tuple[Run, ...]
     recorded: frozenset[str]
+    stamp: str
 
     @cached_property
     def cell(self) -> Cell:
@@ -148,4 +150,4 @@ def _of_one_task(runs: Sequence[Run], recorded: frozenset[str]) -> Compared:
         name = st.selectbox("Task", names, key="task", bind="query-params", persist_state="page")
     else:
         name = names[0]
-    return Compared(tuple(tasks[name]), recorded)
+    return Compared(tuple(tasks[name]), recorded, stamp(tasks[name]))

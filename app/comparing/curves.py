@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs, stamp
+from app.comparing.reading import of_runs
 from app.page import theme
 from bidora import figures
 from bidora.analysis import Measured, curves, measured, runs_table
@@ -49,7 +49,7 @@ def curves_part(compared: Compared) -> None:
     show(
         lambda: figures.learning_curves(table, quantities=quantities, x=_AXES[axis], template=theme(), **options),
         key="curves",
-        kept=(stamp(compared.runs), curve, axis, theme()),
+        kept=(compared.stamp, curve, axis),
         table=table[table["quantity"].isin(quantities)][[*_COLUMNS, "quantity", "value"]],
         code=compared.cell.draw(
             f"figures.learning_curves(analysis.curves(runs), quantities={quantities!r}, x={_AXES[axis]!r}{words})"
@@ -72,7 +72,7 @@ def _final_gap(compared: Compared) -> None:
     show(
         lambda: figures.generalisation_gap(table, template=theme()),
         key="gap",
-        kept=(stamp(compared.runs), theme()),
+        kept=compared.stamp,
         table=table,
         code=compared.cell.draw("figures.generalisation_gap(analysis.runs_table(runs))"),
     )
@@ -85,7 +85,7 @@ def levels_part(compared: Compared) -> None:
     show(
         lambda: figures.two_levels(table, template=theme()),
         key="levels",
-        kept=(stamp(compared.runs), theme()),
+        kept=compared.stamp,
         table=parts[[*_COLUMNS, "quantity", "value"]] if len(parts) else None,
         code=compared.cell.draw("figures.two_levels(analysis.curves(runs))"),
     )

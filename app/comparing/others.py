@@ -42,7 +42,7 @@ def cost_part(compared: Compared) -> None:
     show(
         lambda: figures.cost(table, metric=metric, template=theme()),
         key="cost",
-        kept=(stamp(compared.runs), metric, theme()),
+        kept=(compared.stamp, metric),
         table=table.drop(columns=["ids"]) if len(table) else None,
         code=compared.cell.draw(f"figures.cost(analysis.comparison(runs), metric={metric!r})"),
     )
@@ -61,11 +61,11 @@ def samples_part(compared: Compared) -> None:
     title = st.selectbox("Run", list(by_title), key="sample", bind="query-params", persist_state="page")
     run = by_title[title]
     with explained():
-        shown = of_runs(sampled, [run])
+        mark, shown = stamp([run]), of_runs(sampled, [run])
         show(
             lambda: figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
             key="samples",
-            kept=(stamp([run]), theme()),
+            kept=mark,
             table=shown.predictions if len(shown.predictions) else None,
             code=compared.cell.draw(
                 f"figures.samples(run.predictions(), kind={shown.kind!r}, unit={shown.unit!r})",

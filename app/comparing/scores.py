@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs, stamp, which_score
+from app.comparing.reading import of_runs, which_score
 from app.page import theme
 from bidora import figures
 from bidora.analysis import (
@@ -49,7 +49,7 @@ def scores_part(compared: Compared) -> None:
     show(
         lambda: figures.scores(table, metric=metric, baseline=baseline, template=theme()),
         key="scores",
-        kept=(stamp(compared.runs), metric, theme()),
+        kept=(compared.stamp, metric),
         table=table.drop(columns=["ids"]),
         code=compared.cell.draw(f"figures.scores(analysis.comparison(runs), metric={metric!r}{constant})"),
     )
@@ -77,7 +77,7 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
     show(
         lambda: figures.paired_differences(pairs, template=theme()),
         key="differences",
-        kept=(stamp(compared.runs), metric, reference, theme()),
+        kept=(compared.stamp, metric, reference),
         table=readable,
         code=compared.cell.draw(f"figures.paired_differences({call})"),
     )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import show
 from app.comparing.choosing import Compared
-from app.comparing.reading import of_runs, stamp
+from app.comparing.reading import of_runs
 from app.page import theme
 from bidora import figures
 from bidora.analysis import dynamics_table, fits_of_runs, readable_fits
@@ -53,7 +53,7 @@ def _relation(compared: Compared) -> None:
     show(
         lambda: figures.magnitude_vs_direction(points, fits=fits, shared_axes=shared, template=theme()),
         key="relation",
-        kept=(stamp(compared.runs), shared, theme()),
+        kept=(compared.stamp, shared),
         table=points[_POINTS] if len(points) else None,
         code=compared.cell.draw(call),
     )
@@ -82,7 +82,7 @@ def _drift(compared: Compared, picture: str) -> None:
     show(
         lambda: draw(points, template=theme()),
         key="drift",
-        kept=(stamp(compared.runs), picture, theme()),
+        kept=(compared.stamp, picture),
         table=points[[*_POINTS[:-2], column]] if column in points else None,
         code=compared.cell.draw(
             f"figures.{draw.__name__}(analysis.dynamics_table(runs, checkpoints=0, every_phase=True))"

@@ -22,12 +22,12 @@ def levels_tab(run: Run) -> None:
     """What happens on the two levels; a sentence for methods that have one."""
     code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ()))
     if is_bilevel(run.config):
-        table = of_runs(curves, [run])
+        mark, table = stamp([run]), of_runs(curves, [run])
         parts = table[table["quantity"].isin(_PARTS)]
         show(
             lambda: figures.two_levels(table, template=theme()),
             key="levels",
-            kept=(stamp([run]), theme()),
+            kept=mark,
             table=parts[_COLUMNS] if len(parts) else None,
             code=code.draw("figures.two_levels(analysis.curves(runs))"),
         )
@@ -38,7 +38,7 @@ def levels_tab(run: Run) -> None:
             icon=":material/stacks:",
         )
         link("two_levels", "What two levels are, by hand", icon=":material/stacks:")
-    motion = of_runs(_motion, [run])
+    mark, motion = stamp([run]), of_runs(_motion, [run])
     verdict = magnitude_verdict(run.config, motion)
     if not has_magnitude(run.config):
         st.markdown(plain(verdict.sentence))
@@ -47,7 +47,7 @@ def levels_tab(run: Run) -> None:
     show(
         lambda: figures.magnitude_motion(motion, verdicts={label: verdict.sentence}, template=theme()),
         key="motion",
-        kept=(stamp([run]), theme()),
+        kept=mark,
         table=motion.drop(columns=["run", "label", "method", "seed"]) if len(motion) else None,
         code=code.draw(
             "figures.magnitude_motion(magnitude_motion(analysis.dynamics_table(runs, checkpoints=0, every_phase=True)))",

@@ -37,7 +37,7 @@ def live_tab(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(verdict.short, icon=f":material/{icon}:", color=colour)
         st.caption(plain(verdict.sentence))
-    table, mark = _held(run, of_runs(curves, [run]))
+    mark, table = _held(run, stamp([run]), of_runs(curves, [run]))
     if table.empty:
         waiting = run.state in (*ACTIVE, "queued")
         st.info(
@@ -47,18 +47,18 @@ def live_tab(run: Run) -> None:
             icon=":material/show_chart:",
         )
         return
-    _charts(run, table, mark)
+    _charts(run, mark, table)
 
 
-def _held(run: Run, table: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
-    """The newest numbers, or those of the moment at which the visitor asked the charts to stand still; and their mark.
+def _held(run: Run, mark: str, table: pandas.DataFrame) -> tuple[str, pandas.DataFrame]:
+    """The newest numbers with their stamp, or those of the moment at which the visitor asked the charts to stand still.
 
     Streamlit takes a chart with new data for a new chart, so a zoom lasts only as long as the numbers do.
     """
-    kept, now = f"held-{run.id}", stamp([run])
+    kept = f"held-{run.id}"
     if run.state not in ACTIVE:
         st.session_state.pop(kept, None)
-        return table, now
+        return mark, table
     hold = st.toggle(
         "Hold the charts still",
         key="hold",
@@ -66,11 +66,11 @@ def _held(run: Run, table: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
     )
     if not hold:
         st.session_state.pop(kept, None)
-        return table, now
-    return st.session_state.setdefault(kept, (table, now))
+        return mark, table
+    return st.session_state.setdefault(kept, (mark, table))
 
 
-def _charts(run: Run, table: pandas.DataFrame, mark: str) -> None:
+def _charts(run: Run, mark: str, table: pandas.DataFrame) -> None:
     about = of_runs(measured, [run])
     code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ()))
     metric = f"test_{about.metric}"
@@ -85,7 +85,7 @@ def _charts(run: Run, table: pandas.DataFrame, mark: str) -> None:
         show(
             partial(figures.learning_curves, table, quantities=quantities, template=theme(), **more),
             key=f"live-{key}",
-            kept=(mark, theme()),
+            kept=mark,
             table=table[table["quantity"].isin(quantities)][_COLUMNS],
             code=code.draw(f"figures.learning_curves(analysis.curves(runs), quantities={quantities!r}{words})"),
         )

@@ -28,7 +28,7 @@ _TEXTS = ("input", "prediction", "target")
 
 def samples_tab(run: Run) -> None:
     """Test predictions as a picture and one by one."""
-    shown = of_runs(sampled, [run])
+    mark, shown = stamp([run]), of_runs(sampled, [run])
     if shown.predictions.empty:
         st.info(
             "There are no predictions: predictions.parquet is missing or cannot be read."
@@ -40,7 +40,7 @@ def samples_tab(run: Run) -> None:
     show(
         lambda: figures.samples(shown.predictions, kind=shown.kind, unit=shown.unit, template=theme()),
         key="samples",
-        kept=(stamp([run]), theme()),
+        kept=mark,
         table=shown.predictions,
         code=cell([run], recorded=frozenset({run.id} if is_recording(run) else ())).draw(
             f"figures.samples(runs[0].predictions(), kind={shown.kind!r}, unit={shown.unit!r})"

@@ -48,24 +48,24 @@ def _cell(run: Run) -> object:
 
 def _drift(run: Run, picture: str) -> None:
     draw, column = _DRIFT[picture]
-    points = of_runs(dynamics_table, [run], checkpoints=0, every_phase=True)
+    mark, points = stamp([run]), of_runs(dynamics_table, [run], checkpoints=0, every_phase=True)
     call = f"figures.{draw.__name__}(analysis.dynamics_table(runs, checkpoints=0, every_phase=True))"
     show(
         lambda: draw(points, template=theme()),
         key="drift",
-        kept=(stamp([run]), picture, theme()),
+        kept=(mark, picture),
         table=points[[*_POINTS[:-2], column]] if column in points else None,
         code=_cell(run).draw(call),
     )
 
 
 def _relation(run: Run) -> None:
-    points = of_runs(dynamics_table, [run])
+    mark, points = stamp([run]), of_runs(dynamics_table, [run])
     fits, table = of_runs(fits_of_runs, [run])
     show(
         lambda: figures.magnitude_vs_direction(points, fits=fits, template=theme()),
         key="relation",
-        kept=(stamp([run]), theme()),
+        kept=mark,
         table=points[_POINTS] if len(points) else None,
         code=_cell(run).draw("figures.magnitude_vs_direction(analysis.dynamics_table(runs))"),
     )
@@ -75,12 +75,12 @@ def _relation(run: Run) -> None:
 
 
 def _units(run: Run) -> None:
-    units = of_runs(final_units, [run])
+    mark, units = stamp([run]), of_runs(final_units, [run])
     if _there(units.empty, run, "units.parquet"):
         show(
             lambda: figures.magnitude_units(units, template=theme()),
             key="units",
-            kept=(stamp([run]), theme()),
+            kept=mark,
             table=units.drop(columns=["run", "label", "method", "seed"]),
             code=_cell(run).draw(
                 "figures.magnitude_units(final_units(runs))", prepare="from bidora.analysis.endings import final_units"
@@ -89,12 +89,12 @@ def _units(run: Run) -> None:
 
 
 def _spectrum(run: Run) -> None:
-    spectra = of_runs(final_spectra, [run])
+    mark, spectra = stamp([run]), of_runs(final_spectra, [run])
     if _there(spectra.empty, run, "spectrum.parquet"):
         show(
             lambda: figures.change_spectrum(spectra, template=theme()),
             key="spectrum",
-            kept=(stamp([run]), theme()),
+            kept=mark,
             table=spectra.drop(columns=["run", "label", "method", "seed"]),
             code=_cell(run).draw(
                 "figures.change_spectrum(final_spectra(runs))",

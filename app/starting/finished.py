@@ -18,6 +18,7 @@ def finished_comparison() -> None:
     shown = of_runs(suggested, recordings())
     recorded = frozenset(run.id for run in shown)
     shown = shown or of_runs(suggested, list_runs(root()))
+    mark = stamp(shown)
     found: Headline | None = of_runs(headline, shown)
     if found is None:
         _nothing_yet()
@@ -28,32 +29,24 @@ def finished_comparison() -> None:
         st.markdown(f"Each method against **{plain(found.reference)}**, seed by seed, on the same test data:")
     st.markdown("\n".join(f"- {plain(sentence)}." for sentence in found.sentences))
     st.caption(f"{plain(found.terms)}. {where}")
-    _picture(found, shown, recorded)
+    _picture(found, shown, mark, recorded)
     link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))
 
 
-def _picture(found: Headline, shown: list[Run], recorded: frozenset[str]) -> None:
-    lines = cell(shown, recorded=recorded)
+def _picture(found: Headline, shown: list[Run], mark: str, recorded: frozenset[str]) -> None:
     if found.scores.empty:
         call = f"figures.paired_differences(analysis.paired_differences(runs, reference={found.reference!r}))"
-        table = found.differences.drop(columns=["differences"])
-        show(
-            lambda: figures.paired_differences(found.differences, template=theme()),
-            key="start",
-            kept=(stamp(shown), theme()),
-            table=table,
-            code=lines.draw(call),
-        )
+        table, draw = found.differences, figures.paired_differences
     else:
         call = "figures.scores(analysis.comparison(runs))"
-        table = found.scores.drop(columns=["ids"])
-        show(
-            lambda: figures.scores(found.scores, template=theme()),
-            key="start",
-            kept=(stamp(shown), theme()),
-            table=table,
-            code=lines.draw(call),
-        )
+        table, draw = found.scores, figures.scores
+    show(
+        lambda: draw(table, template=theme()),
+        key="start",
+        kept=mark,
+        table=table.drop(columns=["differences", "ids"], errors="ignore"),
+        code=cell(shown, recorded=recorded).draw(call),
+    )
 
 
 def _nothing_yet() -> None:

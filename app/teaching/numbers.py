@@ -38,7 +38,7 @@ def show_evidence(key: str, *, place: str, one_thing: bool = False) -> None:
         for sentence in _sentences(key, paths):
             st.markdown(f"- {charts.plain(sentence)}")
     if figure is not None:
-        charts.show(figure, key=f"evidence-{place}", kept=(key, paths, theme()))
+        charts.show(figure, key=f"evidence-{place}", kept=(key, paths))
 
 
 @st.cache_data(show_spinner="Reading recordings", max_entries=64, ttl=600)

@@ -100,7 +100,7 @@ def _play(recording: Recording, names: list[str]) -> None:
         )
     st.fragment(_frame, run_every=FRAME if clock.playing else None)(recording)
     with st.container(key="replay-film"):
-        charts.show(lambda: _film(tuple(names), theme()), key="replay", kept=(tuple(names), theme()))
+        charts.show(lambda: _film(tuple(names), theme()), key="replay", kept=tuple(names))
     st.caption(
         "Only drawn, nothing is trained: every line appears at the second of training at which it was recorded. "
         "“Step” goes to the next record of the weights."

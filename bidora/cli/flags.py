@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bidora.config import RunConfig, allowed_range, checked
-from bidora.errors import LabError
+from bidora.config.portable import flag_of
+from bidora.errors import LabError, did_you_mean
 
 Commands = Any
 """What `add_subparsers` returns; its class is private in argparse."""
@@ -42,8 +43,7 @@ class Parser(argparse.ArgumentParser):
         if wrong:
             what, given, choices = wrong.groups()
             known = [each for each in re.findall(r"[\w-]+", choices) if each != "work"]  # work is for worker processes
-            near = difflib.get_close_matches(given, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            hint = did_you_mean(given, known, f"there are {', '.join(known)}")
             raise LabError(f"{self.prog}: {what.lower()} {given!r} is unknown", hint=hint)
         raise LabError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` shows what it takes")
 
@@ -82,7 +82,7 @@ def add_settings(parser: argparse.ArgumentParser, *, several: bool = False) -> N
         if several:
             options = {"nargs": "*" if isinstance(each.default, bool) else "+"}
         groups[title].add_argument(
-            _flag(each.name),
+            flag_of(each.name),
             dest=f"setting_{each.name}",
             metavar=_metavar(each),
             default=argparse.SUPPRESS,
@@ -146,10 +146,6 @@ def settings_file(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise LabError(f"--config {path} is not a JSON object", hint='write {"task": "peptides", "rank": 4}')
     return values
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _metavar(each: dataclasses.Field[Any]) -> str:

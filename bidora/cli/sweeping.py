@@ -9,6 +9,7 @@ from typing import Any
 from bidora.cli.carrying_out import carry_out
 from bidora.cli.flags import Commands, add_command, add_settings, settings_file, values_from
 from bidora.cli.ordering import Order
+from bidora.config.portable import flag_of
 from bidora.errors import LabError
 
 DESCRIPTION = """A grid of runs: every combination of the values that the flags give; each setting takes several.
@@ -89,7 +90,7 @@ def order_from(args: argparse.Namespace, axes: dict[str, list[Any]], base: dict[
         tuning = parse_tuning(args.tune, chosen)
         twice = [name for name in tuning.values if len(axes.get(name, ())) > 1]
         if twice:
-            raise LabError(f"{twice[0]} is both tuned and swept", hint=f"leave --{twice[0].replace('_', '-')} out")
+            raise LabError(f"{twice[0]} is both tuned and swept", hint=f"leave {flag_of(twice[0])} out")
     tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
     return Order(configs, args.group or group, args.root, args.parallel, tags, tuning, ("bidora", *args.typed))
 

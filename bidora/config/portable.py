@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 
 SCHEMA_VERSION = 1
+
+ALWAYS_SAID = ("task", "method", "seed")
+"""Settings that a command names even where they have their default."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,8 @@ class Portable:
         known = {each.name for each in fields(cls)}
         unknown = sorted(set(values) - known - {"schema_version"})
         if strict and unknown:
-            near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
-            raise LabError(
-                f"unknown setting {unknown[0]!r}",
-                hint=f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(sorted(known))}",
-            )
+            otherwise = f"known settings: {', '.join(sorted(known))}"
+            raise LabError(f"unknown setting {unknown[0]!r}", hint=did_you_mean(unknown[0], sorted(known), otherwise))
         return cls(**{name: value for name, value in values.items() if name in known})
 
     def replace(self, **changes: Any) -> Self:
@@ -56,9 +55,18 @@ class Portable:
         words: list[str] = []
         for each in fields(self):
             value = getattr(self, each.name)
-            if value == each.default and each.name not in ("task", "method", "seed"):
+            if value == each.default and each.name not in ALWAYS_SAID:
                 continue
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            flag = f"--{each.name.replace('_', '-')}"
+            flag, text = flag_of(each.name), flag_text(value)
             words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # "-x" alone would read as a flag
         return words
+
+
+def flag_of(name: str) -> str:
+    """A setting's name on the command line: `--learning-rate`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def flag_text(value: Any) -> str:
+    """A setting's value on the command line."""
+    return ",".join(value) if isinstance(value, tuple) else str(value)

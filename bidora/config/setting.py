@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 from dataclasses import field
 from typing import Any
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 
 
 def setting(
@@ -54,10 +53,9 @@ def checked(each: dataclasses.Field[Any], value: Any) -> Any:
     converted = _converted(each, value)
     described = each.metadata
     if described["choices"] and converted not in described["choices"]:
-        near = difflib.get_close_matches(str(converted), described["choices"], n=1)
         raise LabError(
             f"{each.name}={converted!r} is not {allowed_range(each)}",
-            hint=f"did you mean {near[0]!r}?" if near else "use one of these",
+            hint=did_you_mean(str(converted), described["choices"], "use one of these"),
         )
     low, high = described["minimum"], described["maximum"]
     if low is None and high is None:

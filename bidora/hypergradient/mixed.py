@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 from bidora.hypergradient.parameters import (
     Loss,
     Parameters,
@@ -144,10 +143,9 @@ def check_product(mixed: str, epsilon: float, lower: LowerGradient | None) -> No
     """
     allowed = get_args(Mixed)
     if mixed not in allowed:
-        near = difflib.get_close_matches(str(mixed), allowed, n=1)
         raise LabError(
             f"mixed={mixed!r} is not one of {', '.join(allowed)}",
-            hint=f"did you mean {near[0]!r}?" if near else "use exact where memory allows",
+            hint=did_you_mean(str(mixed), allowed, "use exact where memory allows"),
         )
     if not 0 < epsilon < float("inf"):
         raise LabError(f"epsilon={epsilon:g} is outside 0 < epsilon < inf", hint="the reference uses 0.01")

@@ -5,11 +5,10 @@ METHODS["pissa"].title          get_method("bidora").bilevel          uses("vera
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 from bidora.methods.method import LOW_RANK, TWO_LEVELS, Look, Method, Paper, Rates
 
 __all__ = [
@@ -50,10 +49,9 @@ def get_method(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    near = difflib.get_close_matches(name, list(METHODS), n=1, cutoff=0.5)
     raise LabError(
         f"method={name!r} is not one of {', '.join(METHODS)}",
-        hint=f"did you mean {near[0]!r}?" if near else "`bidora list methods` shows what each trains",
+        hint=did_you_mean(name, METHODS, "`bidora list methods` shows what each trains", cutoff=0.5),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bidora.published.tables import CLAIMS, TABLES, TITLES, Column, Published, Row
 from bidora.statistics import wilcoxon
-from bidora.wording import score_name
+from bidora.wording import score_name, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +46,7 @@ class Difference(NamedTuple):
         if not math.isfinite(self.items):
             return f"{NOT_COUNTED} ({score_name(self.column.metric)})"
         off = f" (± {self.rounding:.0f})" if self.rounding >= 0.5 else ""
-        return f"{round(self.items):+,d} of {self.column.items:,}{off}".replace("+0 of", "0 of").replace("-", "−")
+        return f"{signed(round(self.items), ',d')} of {self.column.items:,}{off}".replace("+0 of", "0 of")
 
 
 def differences(table: Published, first: str = "BiDoRA", second: str = "DoRA") -> list[Difference]:
@@ -84,9 +84,9 @@ def differences_table(table: Published, first: str = "BiDoRA", second: str = "Do
     rows = [
         {
             "task": TITLES[each.column.task],
-            "points": f"{each.value:+.1f}".replace("+0.0", "0.0").replace("-", "−")
+            "points": signed(each.value, ".1f").replace("+0.0", "0.0")
             if each.column.in_points
-            else f"{each.value:+.4f}".replace("-", "−") + " (lower is better)",
+            else f"{signed(each.value, '.4f')} (lower is better)",
             "test items": each.items_in_words,
             "score": score_name(each.column.metric),
             "difference": f"{each.first} − {each.second}",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from bidora.config import RunConfig, is_bilevel
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 from bidora.models import get_model
 from bidora.models.packages import Progress, fetch_members, is_complete, package_folder
 from bidora.tasks.bbp import BBP
@@ -41,10 +39,9 @@ def get_task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
-    near = difflib.get_close_matches(name, list(TASKS), n=1, cutoff=0.5)
     raise LabError(
         f"there is no task {name!r}; tasks are {', '.join(TASKS)}",
-        hint=f"did you mean {near[0]!r}?" if near else "for your own table use task=csv",
+        hint=did_you_mean(name, TASKS, "for your own table use task=csv", cutoff=0.5),
     )
 
 
@@ -130,10 +127,9 @@ def _selection(config: RunConfig, data: TaskData, notes: list[str]) -> tuple[Spl
 def _check_settings(task: Task, config: RunConfig) -> None:
     if config.variant and config.variant not in task.variants:
         allowed = ", ".join(task.variants) or "none"
-        near = difflib.get_close_matches(config.variant, task.variants, n=1, cutoff=0.4)
         raise LabError(
             f"variant={config.variant!r} is none of task={task.name} (allowed: {allowed})",
-            hint=f"did you mean {near[0]!r}?" if near else "leave variant empty for the default",
+            hint=did_you_mean(config.variant, task.variants, "leave variant empty for the default", cutoff=0.4),
         )
     for name in ("data", "test_data", "input_column", "label_column"):
         if getattr(config, name) and name not in task.settings:

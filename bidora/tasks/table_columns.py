@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
-from bidora.errors import LabError
+from bidora.errors import LabError, did_you_mean
 from bidora.tasks.table_files import Table
 
 INPUT_NAMES = (
@@ -113,10 +112,9 @@ def _named(table: Table, name: str, setting: str) -> str:
     fitting = [each for each in table.columns if each.lower() == name.lower().strip()]
     if len(fitting) == 1:
         return fitting[0]
-    near = difflib.get_close_matches(name, list(table.columns), n=1, cutoff=0.5)
     raise LabError(
         f"{setting}={name!r} is no column of {table.name}; its columns are {_listed(table)}" + _heading_missing(table),
-        hint=f"did you mean {near[0]!r}?" if near else f"set {setting} to one of them",
+        hint=did_you_mean(name, table.columns, f"set {setting} to one of them", cutoff=0.5),
         kind="data",
     )
 
