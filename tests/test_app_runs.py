@@ -16,7 +16,7 @@ from run_folders import write_comparison, write_run
 
 pytest.importorskip("streamlit", reason="the app's packages are not installed: pip install -e .[app]")
 
-from bidora import queueing
+from bidora import analysis, queueing
 from bidora.runs import Run, list_runs, worker_identity
 from bidora.runs.exchange import write_run as write_zip
 from bidora.runs.trash import deleted_runs
@@ -342,6 +342,24 @@ def test_charts_stand_still_while_asked_to(app, root, sleeper):
     assert points() == before
     app.toggle(key="hold").set_value(False).run()
     assert points() != before and not app.exception
+
+
+def test_numbers_that_are_written_while_they_are_read_are_drawn_at_the_next_look(app, root, sleeper, monkeypatch):
+    run = at_work(write_run(root, state="x"), sleeper, "running")
+
+    def curves(runs):
+        table = analysis.curves(runs)
+        if not written:
+            written.append({"phase": "train", "phase_index": 0, "step": 41, "loss": 9.0, "seconds": 20})
+            run.append_metrics(written[0])
+        return table
+
+    written: list[dict] = []
+    monkeypatch.setattr("app.run_details.live.curves", curves)
+    visit(app, run=run.id)
+    before = [str(chart.proto.spec) for chart in app.get("plotly_chart")]
+    app.run()
+    assert written and [str(chart.proto.spec) for chart in app.get("plotly_chart")] != before
 
 
 def test_without_new_numbers_a_chart_is_the_same_chart(app, root, sleeper):
