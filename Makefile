@@ -7,6 +7,8 @@ MARKS ?= not browser and not notebook and not long
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 APP_ARGS ?=
+# where root is the only user (containers) JupyterLab asks to be allowed
+NOTEBOOK_ARGS ?=
 TORCH_INDEX_URL ?=
 
 PY := $(VENV)/bin/python
@@ -19,7 +21,7 @@ INPUTS := pyproject.toml constraints.txt
 
 help:
 	@echo "make app     the lab in the browser, at http://127.0.0.1:8501            (APP_ARGS='--server.port 9000')"
-	@echo "make notebooks  ten tutorials in JupyterLab"
+	@echo "make notebooks  ten tutorials in JupyterLab                   (NOTEBOOK_ARGS='--no-browser --port 8890')"
 	@echo "make test    all tests, in $(TEST_WORKERS) processes            (PYTEST_ARGS='-m \"not slow\"' for a short round)"
 	@echo "make test-browser     the app end to end in Chromium;  make test-notebooks  every tutorial, unsolved and solved"
 	@echo "make demo    fetches real weights and data, trains LoRA, DoRA and BiDoRA on two tasks, prints tables"
@@ -107,7 +109,7 @@ app: $(VENV)/.app
 
 notebooks: $(VENV)/.notebooks
 	@echo "opening JupyterLab; begin with 00_start_here.ipynb (Ctrl-C twice here closes it)"
-	@cd notebooks && $(abspath $(PY)) -m jupyterlab
+	@cd notebooks && $(abspath $(PY)) -m jupyterlab $(NOTEBOOK_ARGS) $$(test "$$(id -u)" = 0 && echo --allow-root)
 
 demo: $(VENV)/.base
 	@$(PY) -m bidora demo $(DEMO_ARGS)
