@@ -11,6 +11,9 @@ METHOD_NAMES = {name: method.title for name, method in METHODS.items()}
 """What a method is called in sentences, in the order of tables and legends."""
 
 
+CORRECTIONS = {"holm": "Holm", "bh": "Benjamini–Hochberg", "none": "no correction"}
+"""How p values of several tests are corrected: name in commands → what it is called in sentences."""
+
 SCORE_NAMES = {
     "f1": "F1",
     "entity_f1": "entity F1",

@@ -28,6 +28,7 @@ HEAVY = (
     "peft",
     "accelerate",
     "datasets",
+    "numpy",
     "pandas",
     "pyarrow",
     "sklearn",

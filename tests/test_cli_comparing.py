@@ -106,3 +106,15 @@ def test_it_compiles(runs, tmp_path):
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{tables}\\end{document}"
     )
     subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_many_methods_are_compared_with_one_of_them_unless_all_pairs_are_asked_for(tmp_path, capsys):
+    for method in ("lora", "rslora", "dora", "bidora", "head"):
+        for seed in (0, 1):
+            write_run(tmp_path / "runs", method=method, seed=seed).update_meta(group="five")
+    assert main(["compare", "--group", "five"]) == 0
+    out = capsys.readouterr().out
+    assert "all others against DoRA; --reference all takes every two" in out
+    assert "LoRA − DoRA" in out and "BiDoRA − LoRA" not in out
+    assert main(["compare", "--group", "five", "--reference", "All", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pairs"]) == 10

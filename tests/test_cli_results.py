@@ -17,8 +17,8 @@ import stand_in
 from safetensors.numpy import save_file
 
 from bidora.cli import demo, doctor, fetching, main
-from bidora.cli.comparing import comparison_table
 from bidora.cli.formatting import duration, facts, number, score, size, table
+from bidora.cli.side_by_side import comparison_table
 from bidora.config import RunConfig
 from bidora.methods import METHODS
 from bidora.models.packages import Member, Package, fetch_members, is_complete, package_folder

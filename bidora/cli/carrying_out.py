@@ -227,7 +227,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _close(order: Order, runs: Sequence[Run], seconds: float) -> int:
-    from bidora.cli.comparing import print_comparison
+    from bidora.cli.side_by_side import print_comparison
 
     finished = [run for run in runs if run.state == "finished"]
     print(f"\n{len(finished)} of {counted(len(runs), 'run')} finished; this command took {duration(seconds)}.")

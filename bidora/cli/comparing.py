@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
-import textwrap
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidora.cli.analysing import write_csv
 from bidora.cli.flags import Commands, add_command
-from bidora.cli.formatting import duration, number, score, size, table
+from bidora.cli.formatting import size
+from bidora.cli.side_by_side import EVERY_PAIR, Terms, chosen_reference, print_comparison
 from bidora.errors import LabError
 from bidora.runs import Run, find_run, finite, list_runs, runs_root, write_text
-from bidora.statistics import CORRECTIONS
+from bidora.wording import CORRECTIONS
 
 if TYPE_CHECKING:
     import pandas
@@ -33,17 +31,6 @@ Runs that differ in the seed only become one row; methods are compared seed by s
 interval, Wilcoxon's signed-rank test (exact) with the smallest p that so many pairs allow, p corrected for the number
 of tests, effect sizes d_z (mean difference over its spread) and r (balance of the ranks, −1 to 1)."""
 
-SECOND_METRICS = {
-    "accuracy": ("macro_f1", "f1"),
-    "mcc": ("accuracy",),
-    "pearson": ("spearman",),
-    "micro_f1": ("macro_f1",),
-    "spearman": ("rmse", "mse"),
-    "bleu": ("nist", "rouge_l"),
-    "entity_f1": ("entity_precision", "entity_recall"),
-}
-"""Primary metric → what stands beside it in the table; --json and --csv have all metrics."""
-
 
 def add_commands(commands: Commands) -> None:
     """Add compare."""
@@ -54,7 +41,10 @@ def add_commands(commands: Commands) -> None:
         "--metric", default="", metavar="SCORE", help="the score that differences are of (default: primary)"
     )
     compare.add_argument(
-        "--reference", default="", metavar="METHOD", help="compare all others with this one, e.g. DoRA"
+        "--reference",
+        default="",
+        metavar="METHOD",
+        help=f"compare all others with this one, e.g. DoRA (the default with many methods); {EVERY_PAIR}: every two",
     )
     compare.add_argument(
         "--correction",
@@ -72,37 +62,6 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("--html", metavar="FILE", help="write a report with figures, too; it opens without a network")
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How differences are taken.
-
-    Attributes:
-        metric: score; empty for each task's primary one.
-        reference: label of the method that all others are compared with; empty for every two.
-        correction: of p, one of bidora.statistics.CORRECTIONS.
-        pooled: whether to test over tasks, too.
-    """
-
-    metric: str = ""
-    reference: str = ""
-    correction: str = "holm"
-    pooled: bool = False
-
-    def pairs(self, runs: Sequence[Run]) -> pandas.DataFrame:
-        """The paired differences."""
-        from bidora.analysis import paired_differences
-
-        return paired_differences(runs, self.metric, reference=self.reference, correction=self.correction)
-
-    def over_tasks(self, runs: Sequence[Run]) -> pandas.DataFrame | None:
-        """The differences over tasks, where they are asked for."""
-        from bidora.analysis import pooled_differences
-
-        if not self.pooled:
-            return None
-        return pooled_differences(runs, reference=self.reference, correction=self.correction)
-
-
 def _compare(args: argparse.Namespace) -> int:
     runs = chosen_runs(args.runs, args.group, root=args.root)
     from bidora.analysis import comparison
@@ -113,7 +72,7 @@ def _compare(args: argparse.Namespace) -> int:
         raise LabError(
             f"none of the {len(runs)} runs has final scores ({states})", hint="wait, or resume them", kind="run"
         )
-    terms = Terms(args.metric, _known_label(args.reference, rows), args.correction, args.pooled)
+    terms = Terms(args.metric, chosen_reference(args.reference, rows), args.correction, args.pooled)
     if args.metric and args.metric not in rows.columns:
         known = [name.removesuffix("_low") for name in rows.columns if name.endswith("_low")]
         raise LabError(f"no run has a score {args.metric!r}", hint=f"there are {', '.join(known)}")
@@ -128,19 +87,6 @@ def _compare(args: argparse.Namespace) -> int:
             print_published(runs, only_ours=True)
     _write(args, runs, rows, terms)
     return 0
-
-
-def _known_label(label: str, rows: pandas.DataFrame) -> str:
-    """The label as it is written in the tables, whatever its case.
-
-    Raises:
-        LabError: no method has it.
-    """
-    labels = list(dict.fromkeys(rows["label"]))
-    found = [each for each in labels if each.casefold() == label.casefold()]
-    if label and not found:
-        raise LabError(f"--reference {label!r} is no method of these runs", hint=f"there are {', '.join(labels)}")
-    return found[0] if found else ""
 
 
 def _write(args: argparse.Namespace, runs: Sequence[Run], rows: pandas.DataFrame, terms: Terms) -> None:
@@ -205,102 +151,9 @@ def chosen_runs(names: Sequence[str], group: str | None, *, root: str | None) ->
     return list({run.path.resolve(): run for run in found}.values())
 
 
-def print_comparison(runs: Sequence[Run], terms: Terms = Terms()) -> None:
-    """One table per task with final scores, differences seed by seed, and what is fair about the comparison."""
-    from bidora.analysis import comparison, fairness
-
-    rows = comparison(runs)
-    pairs = terms.pairs(runs)
-    by = ["task", "variant", "examples_per_class"]
-    for number_of_table, ((task, variant, examples), members) in enumerate(rows.groupby(by, sort=False)):
-        if number_of_table:
-            print()
-        here = pairs[(pairs[by] == members.iloc[0][by]).all(axis=1)] if len(pairs) else pairs
-        amount = f", {examples:,} examples per class" if examples else ""
-        print(f"{' '.join(filter(None, [task, variant]))}{amount}: test scores with 95 % intervals")
-        print(comparison_table(members.to_dict("records")))
-        print("\n".join([*_footnotes(runs, members), *here["sentence"]]))
-        _print_differences(here)
-    _print_pooled(runs, terms)
-    print()
-    print("\n".join(f"· {sentence}" for sentence in fairness(runs)))
-
-
-def _print_differences(pairs: pandas.DataFrame) -> None:
-    """A table of tests and effect sizes, where there is more than one seed."""
-    from bidora.analysis import readable_differences
-
-    several = pairs[pairs["pairs"] > 1]
-    if len(several):
-        shown = readable_differences(several)
-        print()
-        print(table(list(shown.columns), shown.to_numpy().tolist()))
-
-
-def _print_pooled(runs: Sequence[Run], terms: Terms) -> None:
-    from bidora.analysis.pooling import MEANING
-
-    over_tasks = terms.over_tasks(runs)
-    if over_tasks is None:
-        return
-    print("\nOver tasks")
-    if over_tasks.empty:
-        print("No two methods share seeds on two tasks or more.")
-        return
-    rows = [
-        [f"{row['first']} − {row['second']}", row["pairs"], row["higher"], row["lower"]]
-        + [number(row[name], 3) for name in ("mean", "p", "p_corrected", "smallest_p", "effect_size", "rank_biserial")]
-        for row in over_tasks.to_dict("records")
-    ]
-    named = "p, no correction" if terms.correction == "none" else f"p ({CORRECTIONS[terms.correction]})"
-    print(table(["difference", "tasks", "better", "worse", "mean", "p", named, "smallest p", "d_z", "r"], rows))
-    print(textwrap.fill(MEANING, width=120))
-
-
-def comparison_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Methods × scores, cost, and change of the weights."""
-    primary = str(rows[0]["primary"])
-    metrics = [primary, *(name for name in SECOND_METRICS.get(primary, ()) if name in rows[0])]
-    headers = ["method", "seeds", *(name.replace("_", "-") for name in metrics)]
-    headers += ["training", "peak memory", "trainable", "gradients", "ΔM", "ΔD"]
-    cells = [
-        [
-            row["label"],
-            row["seeds"],
-            *(score(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")) for name in metrics),
-            duration(row["seconds_training"]),
-            size(row["peak_memory_bytes"]),
-            _whole(row["trainable_parameters"]),
-            _whole(row["gradient_evaluations"]),
-            number(row["delta_m"], 3),
-            number(row["delta_d"], 3),
-        ]
-        for row in rows
-    ]
-    return table(headers, cells)
-
-
-def _footnotes(runs: Sequence[Run], members: pandas.DataFrame) -> list[str]:
-    """What the intervals mean, the baseline, and the convention of ΔM and ΔD."""
-    kinds = list(dict.fromkeys(members["interval"]))
-    notes = [f"intervals: {'; '.join(kinds)}; ΔM, ΔD: means over layers, one magnitude per output unit"]
-    ids = {each for row in members["ids"] for each in row}
-    primary = str(members.iloc[0]["primary"])
-    for run in runs:
-        value = (run.result.get("baseline") or {}).get(primary) if run.id in ids else None
-        if value is not None:
-            notes.append(f"baseline without training: {primary.replace('_', '-')} {score(value)}")
-            break
-    return notes
-
-
 def _as_json(runs: Sequence[Run], rows: pandas.DataFrame, terms: Terms) -> dict[str, Any]:
     from bidora.analysis import fairness
 
     found = {"rows": rows.to_dict("records"), "pairs": terms.pairs(runs).to_dict("records"), "fairness": fairness(runs)}
     over_tasks = terms.over_tasks(runs)
     return found if over_tasks is None else {**found, "pooled": over_tasks.to_dict("records")}
-
-
-def _whole(value: float) -> str:
-    return "–" if math.isnan(value) else f"{round(value):,}"

@@ -12,7 +12,6 @@ from bidora.cli.formatting import duration
 from bidora.config import RunConfig
 from bidora.launch import start, stop
 from bidora.runs import ACTIVE, Run, list_runs, runs_root
-from bidora.sweeping import equal_run
 
 STOP_SECONDS = 60.0
 """How long Ctrl-C waits for the worker to save."""
@@ -47,8 +46,9 @@ def plan() -> list[tuple[str, RunConfig]]:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from bidora.cli.comparing import print_comparison
     from bidora.cli.fetching import fetch
+    from bidora.cli.side_by_side import print_comparison
+    from bidora.sweeping import equal_run
 
     began = time.monotonic()
     fetch(())

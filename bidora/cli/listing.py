@@ -148,7 +148,9 @@ def follow(run: Run) -> None:
         while (status := run.status)["state"] in (*ACTIVE, "queued"):
             running = status["state"] == "running"
             step, total = (status.get("step") or 0, status.get("total") or 0) if running else (0, 0)
-            line(str(status.get("phase") if running else status["state"]), step, total)
+            what = str(status.get("phase") if running else status["state"])
+            left = None if running else status.get("eta_seconds")
+            line(f"{what} · {duration(left)} of testing left" if left else what, step, total)
             time.sleep(FOLLOW_SECONDS)
     finally:
         line.close()

@@ -6,10 +6,8 @@ import argparse
 import textwrap
 from typing import Any
 
-from bidora.cli.carrying_out import carry_out
 from bidora.cli.flags import Commands, add_command, add_settings, values_from
 from bidora.cli.formatting import table
-from bidora.cli.ordering import with_notes
 from bidora.cli.sweeping import add_order, order_from
 from bidora.errors import LabError
 
@@ -40,6 +38,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _reproduce(args: argparse.Namespace) -> int:
+    from bidora.cli.carrying_out import carry_out
+    from bidora.cli.ordering import with_notes
     from bidora.reproducing import get_reproduction
 
     if args.list:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bidora.cli.carrying_out import carry_out
 from bidora.cli.flags import Commands, add_command, add_settings, settings_file, values_from
-from bidora.cli.ordering import Order
 from bidora.config.portable import flag_of
 from bidora.errors import LabError
+
+if TYPE_CHECKING:
+    from bidora.cli.ordering import Order
 
 DESCRIPTION = """A grid of runs: every combination of the values that the flags give; each setting takes several.
 
@@ -71,6 +72,7 @@ def order_from(args: argparse.Namespace, axes: dict[str, list[Any]], base: dict[
     Raises:
         LabError: settings are not allowed, or --parallel is.
     """
+    from bidora.cli.ordering import Order
     from bidora.queueing import LARGEST_LIMIT
     from bidora.sweeping import combinations_of
     from bidora.tuning import parse_tuning
@@ -102,6 +104,8 @@ def default_group(word: str, tasks: list[str]) -> str:
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    from bidora.cli.carrying_out import carry_out
+
     base = settings_file(Path(args.config)) if args.config else {}
     axes = values_from(args)
     if not axes and not base:

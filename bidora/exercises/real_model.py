@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,10 +106,10 @@ def with_noise(material: Material, *, size: float = 0.02, seed: int = 0) -> Mate
 
 def bilevel_trainer(material: Material, config: RunConfig) -> BiLevelTrainer:
     """The library's trainer of the search phase on this model, with its optimisers made; nothing has been trained yet."""
-    folder = Path(tempfile.mkdtemp(prefix="notebook-06-"))
+    folder = tempfile.TemporaryDirectory(prefix="notebook-06-", ignore_cleanup_errors=True)
     trainer = BiLevelTrainer(
         model=material.model,
-        args=training_arguments(config, Phase("search", 0, config.steps, bilevel=True), folder),
+        args=training_arguments(config, Phase("search", 0, config.steps, bilevel=True), Path(folder.name)),
         train_dataset=material.lower,
         upper_dataset=material.upper,
         config=config,
@@ -117,6 +118,7 @@ def bilevel_trainer(material: Material, config: RunConfig) -> BiLevelTrainer:
         order_seed=config.seed,
         data_collator=PaddingCollator(material.pad_id),
     )
+    weakref.finalize(trainer, folder.cleanup)
     trainer.create_optimizer_and_scheduler(config.steps)
     return trainer
 

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bidora.errors import LabError
-
-CORRECTIONS = {"holm": "Holm", "bh": "Benjamini–Hochberg", "none": "no correction"}
-"""Name in commands → what it is called in sentences."""
+from bidora.wording import CORRECTIONS
 
 
 def corrected(p: ArrayLike, correction: str = "holm") -> NDArray[np.float64]:
