@@ -134,6 +134,17 @@ def test_list_as_json_holds_what_programs_need(tmp_path, capsys):
     assert 0 <= row["age_seconds"] < 60
 
 
+def test_list_as_csv_holds_settings_scores_and_costs_of_every_run(tmp_path, capsys):
+    runs = [finished(tmp_path, 0.9, seed=2), Run.create(RunConfig(method="lora"), tmp_path / "runs")]
+    assert main(["list", "--csv", str(tmp_path / "runs.csv")]) == 0
+    with open(tmp_path / "runs.csv", encoding="utf-8-sig", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {run.id for run in runs}
+    assert (rows[runs[0].id]["accuracy"], rows[runs[0].id]["seed"], rows[runs[1].id]["accuracy"]) == ("0.9", "2", "")
+    assert main(["list", "tasks", "--csv", str(tmp_path / "tasks.csv")]) == 2
+    assert "--csv is for runs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("what", "name"), [("tasks", "peptides"), ("models", "esm2")])
 def test_the_registries_say_source_licence_and_size(what, name, capsys):
     assert main(["list", what]) == 0

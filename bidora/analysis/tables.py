@@ -44,6 +44,7 @@ _MISSING = {
     "angle_degrees": NAN,
 }
 """What stands for columns that a table of weight dynamics lacks."""
+_OTHER_SCORES = (("baseline", "baseline"), ("train", "train_scores"), ("selection", "selection_scores"))
 _WHERE = ("phase", "phase_index", "step", "seconds", "examples_seen", "gradient_evaluations")
 
 
@@ -52,8 +53,8 @@ def runs_table(runs: Iterable[Run]) -> pandas.DataFrame:
 
     Columns: id, name, group, state, created, label; task, variant, model, method, examples_per_class, seed, rank,
     alpha, learning_rate, steps, batch_size; kind, primary; for each metric its value and `_low`, `_high`;
-    baseline_<metric>; train_<metric>; n_train, n_lower, n_upper, n_test; seconds_training, seconds_total,
-    peak_memory_bytes, gradient_evaluations, examples_seen, trainable_parameters, total_parameters; delta_m, delta_d,
+    baseline_<metric>; train_<metric>; selection_<metric>; n_train, n_lower, n_upper, n_test; seconds_training,
+    seconds_total, peak_memory_bytes, gradient_evaluations, examples_seen, trainable_parameters, total_parameters; delta_m, delta_d,
     and the line through ΔM against ΔD as dynamics_slope, dynamics_pearson, dynamics_spearman, dynamics_points.
     What a run does not have is NaN (empty for words).
     """
@@ -78,7 +79,7 @@ def _run_row(facts: Facts, label: str) -> dict[str, Any]:
     }
     for metric, (value, low, high) in facts.scores.items():
         row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
-    for prefix, key in (("baseline", "baseline"), ("train", "train_scores")):
+    for prefix, key in _OTHER_SCORES:
         found = facts.result.get(key)
         if isinstance(found, Mapping):
             row |= {f"{prefix}_{metric}": number(value) for metric, value in found.items() if metric in facts.scores}

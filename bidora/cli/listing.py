@@ -1,10 +1,12 @@
-"""bidora list and show: what there is, and how one run stands. Needs neither torch nor pandas."""
+"""bidora list and show: what there is, and how one run stands. Needs no torch, and pandas for --csv only."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration, facts, number, score, size, table
 from bidora.cli.progress import last_record
 from bidora.config import RunConfig, differences
+from bidora.errors import LabError
 from bidora.runs import ACTIVE, Run, find_run, finite, list_runs, runs_root
 
 FOLLOW_SECONDS = 1.0
@@ -24,6 +27,7 @@ def add_commands(commands: Commands) -> None:
         "what", nargs="?", default="runs", choices=("runs", "tasks", "models", "methods"), help="default: runs"
     )
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing.add_argument("--csv", metavar="FILE", help="write all runs with settings, scores and costs to a table, too")
 
     show = add_command(commands, "show", _show, help="show how one run stands")
     show.add_argument("run", metavar="RUN", help="its id, a part of it, or `last`")
@@ -32,6 +36,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
+    if args.csv and args.what != "runs":
+        raise LabError(f"--csv is for runs, not for {args.what}", hint=f"`bidora list {args.what} --json`")
     if args.what == "tasks":
         from bidora.tasks import TASKS
 
@@ -62,7 +68,18 @@ def _list(args: argparse.Namespace) -> int:
             for row in rows
         ]
         print(table(["id", "name", "state", "step", "score", "age"], shown))
+    if args.csv:
+        _write_table(args)
     return 0
+
+
+def _write_table(args: argparse.Namespace) -> None:
+    """One line per run, for a spreadsheet or a paper's appendix."""
+    from bidora.analysis import runs_table
+    from bidora.cli.analysing import write_csv
+
+    with redirect_stdout(sys.stderr if args.json else sys.stdout):
+        write_csv(runs_table(list_runs(args.root)), args.csv)
 
 
 def row_of(run: Run) -> dict[str, Any]:
