@@ -7,7 +7,7 @@
 # |---|---|
 # | laptop without GPU, with the recordings | 45, of which less than one is computing |
 # | laptop without GPU, training fresh (`LAB_FULL=1`) | about 4 more (195 s when measured on 2 threads) |
-# | GPU | as above; training is shorter |
+# | GPU, training fresh | about 3 more (H200, measured) |
 #
 # You need notebook [01](01_length_and_direction.ipynb): what ΔM and ΔD are. Afterwards you can
 #

@@ -7,7 +7,7 @@
 # |---|---|
 # | laptop without GPU, with the recordings | 60, of which about one is computing |
 # | laptop without GPU, training fresh (`LAB_FULL=1`) | about 2 more (estimated) |
-# | GPU | as above; training is shorter |
+# | GPU, training fresh | less than one more (H200, measured) |
 #
 # You need notebooks [03](03_dora_from_scratch.ipynb) (the layer) and [05](05_two_levels_by_hand.ipynb) (the hypergradient). Afterwards you can
 #

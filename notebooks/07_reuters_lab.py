@@ -7,7 +7,7 @@
 # |---|---|
 # | laptop without GPU, with the recordings | 50, of which less than one is computing |
 # | laptop without GPU, training fresh (`LAB_FULL=1`) | about 35 more (2 threads; estimated from the recordings' own times) |
-# | GPU | about 10 more; a LoRA run of 150 steps trained for 4 s on an H200, reading and testing come on top |
+# | GPU, training fresh | about 4 more (H200, measured) |
 #
 # You need notebook [02](02_lora_from_scratch.ipynb) at least, and [06](06_from_dora_to_bidora.ipynb) for what BiDoRA's two levels are.
 # Afterwards you can

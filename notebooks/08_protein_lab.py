@@ -8,7 +8,7 @@
 # |---|---|
 # | laptop without GPU, with the recordings | 55, of which about one is computing |
 # | laptop without GPU, training fresh (`LAB_FULL=1`) | about 20 more (2 threads; estimated from the recordings' own times) |
-# | GPU | about 5 more |
+# | GPU, training fresh | about one more (H200, measured) |
 #
 # You need notebook [01](01_length_and_direction.ipynb) at most; [07](07_reuters_lab.ipynb) is about seeds and intervals. Afterwards you can
 #

@@ -7,7 +7,7 @@
 # |---|---|
 # | laptop without GPU | 40, of which one or two are computing (four short runs) |
 # | laptop without GPU, longer runs (`LAB_FULL=1`) | about 20 more for the made-up table (2 threads; estimated) |
-# | GPU | about 5 more with `LAB_FULL=1` |
+# | GPU, longer runs (`LAB_FULL=1`) | less than one more (H200, measured) |
 #
 # You need notebook [07](07_reuters_lab.ipynb): what a fair comparison is. Afterwards you can
 #
