@@ -36,6 +36,7 @@ def show(
     table: pandas.DataFrame | None = None,
     code: str = "",
     kept: Hashable = None,
+    level: int = 2,
 ) -> None:
     """Draw a figure of bidora.figures with everything that belongs to it.
 
@@ -50,10 +51,12 @@ def show(
         kept: what the figure depends on, besides its key and the page's theme: drawn once for all visitors as long as it
             stays the same. Drawing is most of what a page costs. Then `figure` is best a function, which is called only
             where it must be. A stamp of runs is to be taken before they are read, or an older picture would be kept.
+        level: of the title among the page's headings: one below the heading that it stands under, which is the page's
+            own (1) on most pages. Those who listen to a page move along its headings, and a level left out misleads.
     """
     drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {st.context.theme.type} {kept!r}", figure)
     if title:
-        st.markdown(f"##### {plain(title)}")
+        st.markdown(f"{'#' * level} {plain(title)}")
     panels = int(meta.get("panels") or 1)
     wide = panels > 1
     if wide:

@@ -64,7 +64,7 @@ def opened(app, **query):
 
 def words(app) -> str:
     return "\n".join(
-        str(each.value) for kind in (app.markdown, app.caption, app.error, app.info, app.subheader) for each in kind
+        str(each.value) for kind in (app.markdown, app.caption, app.error, app.info, app.header) for each in kind
     )
 
 

@@ -18,7 +18,7 @@ def runs_root() -> Path:
 
 
 def words(app) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "error", "subheader", "title")
+    kinds = ("markdown", "caption", "info", "warning", "error", "header", "title")
     return "\n".join(str(each.value) for kind in kinds for each in getattr(app, kind)).replace("\\", "")
 
 

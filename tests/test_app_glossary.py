@@ -13,7 +13,7 @@ def opened(app, **query):
 
 
 def headings(app) -> list[str]:
-    return [each.value for each in app.subheader]
+    return [each.value for each in app.header]
 
 
 def test_it_opens_on_the_weights_with_conventions_and_references(app):

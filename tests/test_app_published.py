@@ -14,7 +14,7 @@ def opened(app, **query):
 
 
 def words(app) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "subheader", "title")
+    kinds = ("markdown", "caption", "info", "warning", "header", "title")
     return "\n".join(str(each.value) for kind in kinds for each in getattr(app, kind)).replace("\\", "")
 
 

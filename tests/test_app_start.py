@@ -13,7 +13,7 @@ from bidora import fetching, machine
 
 
 def words(app) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "error", "subheader", "title")
+    kinds = ("markdown", "caption", "info", "warning", "error", "header", "title")
     return "\n".join(str(each.value) for kind in kinds for each in getattr(app, kind)).replace("\\", "")
 
 

@@ -53,7 +53,7 @@ def scores_part(compared: Compared) -> None:
         table=table.drop(columns=["ids"]),
         code=compared.cell.draw(f"figures.scores(analysis.comparison(runs), metric={metric!r}{constant})"),
     )
-    st.markdown("##### All scores, costs and changes of the weights")
+    st.markdown("## All scores, costs and changes of the weights")
     st.dataframe(readable_comparison(table), hide_index=True, width="stretch", key="compared-table")
     st.caption("Brackets: 95 % intervals; the column interval says of what. Means over seeds where there are several.")
 

@@ -59,7 +59,7 @@ def _relation(compared: Compared) -> None:
     )
     if table.empty:
         return
-    st.markdown("##### The fitted lines")
+    st.markdown("## The fitted lines")
     st.dataframe(readable_fits(table), hide_index=True, width="stretch", key="fits-table")
     st.caption(
         "A slope says how steep, a correlation how tight: they are different numbers. Brackets: 95 %, bootstrap over "

@@ -24,7 +24,7 @@ WORDS = {True: "fine", False: "in the way", None: "to know"}
 def outlook_part(configs: Sequence[RunConfig], *, group: str, code: bool = True) -> bool:
     """Show it; returns whether nothing stands in the way of a start."""
     expected = _estimate(configs)
-    st.subheader("What will happen")
+    st.header("What will happen")
     st.markdown(
         f"**{counted(len(configs), 'run')}**, time **{_about(duration(expected.seconds), expected.seconds)}** one after the "
         f"other, peak memory **{_about(size(expected.memory), expected.memory)}** ({plain(expected.basis)}).\n\n"

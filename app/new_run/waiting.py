@@ -27,7 +27,7 @@ def queue_part() -> None:
 
 
 def _queue(was_busy: bool) -> None:
-    st.subheader("Queue")
+    st.header("Queue")
     problem = st.session_state.pop(_PROBLEM, None)
     if problem is not None:
         show_error(problem)

@@ -46,7 +46,7 @@ def samples_tab(run: Run) -> None:
             f"figures.samples(runs[0].predictions(), kind={shown.kind!r}, unit={shown.unit!r})"
         ),
     )
-    st.markdown("##### Single examples")
+    st.markdown("## Single examples")
     if not has_inputs(shown.predictions):
         st.info(
             "The inputs are not here: the data of this recording may not be passed on, so it holds targets and predictions "

@@ -70,7 +70,7 @@ def _relation(run: Run) -> None:
         code=_cell(run).draw("figures.magnitude_vs_direction(analysis.dynamics_table(runs))"),
     )
     if len(table):
-        st.markdown("##### The fitted line")
+        st.markdown("## The fitted line")
         st.dataframe(readable_fits(table), hide_index=True, width="stretch", key="fits-table")
 
 

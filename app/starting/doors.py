@@ -35,7 +35,7 @@ def doors() -> None:
     """Learn, Train, Analyse: a card each, with one sentence."""
     for column, (title, icon, sentence, links) in zip(st.columns(3), _DOORS):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"##### {icon} {title}")
+            st.markdown(f"## {icon} {title}")
             st.markdown(sentence)
             for view, label in links:
                 link(view, label)
@@ -48,7 +48,7 @@ def last_run() -> None:
         return
     run = runs[0]
     with st.container(border=True):
-        st.markdown("##### :material/history: Your last run")
+        st.markdown("## :material/history: Your last run")
         st.markdown(f"{plain(str(run.meta.get('name') or run.id))}: **{plain(_where(run))}**")
         if run.state in ("stopped", "lost") and st.button(
             "Go on with it", icon=":material/resume:", help="From its last checkpoint, in a process of its own."

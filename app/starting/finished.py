@@ -23,7 +23,7 @@ def finished_comparison() -> None:
     if found is None:
         _nothing_yet()
         return
-    st.subheader(f"A finished comparison: {plain(found.task)}")
+    st.header(f"A finished comparison: {plain(found.task)}")
     where = "Recorded with this lab; each run names the command that made it." if recorded else "Your own runs."
     if found.reference:
         st.markdown(f"Each method against **{plain(found.reference)}**, seed by seed, on the same test data:")
@@ -46,11 +46,12 @@ def _picture(found: Headline, shown: list[Run], mark: str, recorded: frozenset[s
         kept=mark,
         table=table.drop(columns=["differences", "ids"], errors="ignore"),
         code=cell(shown, recorded=recorded).draw(call),
+        level=3,
     )
 
 
 def _nothing_yet() -> None:
-    st.subheader("No finished runs here yet")
+    st.header("No finished runs here yet")
     st.markdown(
         "The recordings that come with the lab are not in `data/recordings`, and nothing was trained here. "
         "A first comparison takes a few minutes on two cores: LoRA, DoRA and BiDoRA on the same data, with the same seed."

@@ -21,7 +21,7 @@ def device_card() -> None:
     """Device, cores, memory and disk; what is uncertain is said to be."""
     found = _machine(str(root()))
     with st.container(border=True):
-        st.markdown("##### :material/memory: This machine")
+        st.markdown("## :material/memory: This machine")
         lines = [f"computes on **{plain(found.device)}**" + ("" if found.sure else " (likely)")]
         lines.append(f"**{found.cores}** CPU core{'s' * (found.cores != 1)}")
         if found.memory is not None and found.memory_free is not None:
@@ -36,7 +36,7 @@ def device_card() -> None:
 def data_card() -> None:
     """Which weights and data are here, and a way to fetch the others."""
     with st.container(border=True):
-        st.markdown("##### :material/database: Weights and data")
+        st.markdown("## :material/database: Weights and data")
         every = parts()
         missing = [part for part in every if not part.cached()]
         st.markdown("\n".join(f"- {_line(part, here=part not in missing)}" for part in every))

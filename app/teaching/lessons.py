@@ -109,7 +109,7 @@ def _step(step: Step, number: int, *, key: str, notes: bool) -> None:
             )
             if folded.open:  # computed only when somebody wants to see them
                 with folded:
-                    show_evidence(step.evidence, place=key)
+                    show_evidence(step.evidence, place=key, level=4)
         if notes:
             _notes(step)
 

@@ -24,12 +24,13 @@ def material() -> list[Run]:
     return recordings() or [run for run in all_runs() if run.state == "finished"]
 
 
-def show_evidence(key: str, *, place: str, one_thing: bool = False) -> None:
+def show_evidence(key: str, *, place: str, level: int, one_thing: bool = False) -> None:
     """Sentences with numbers, and the figure behind them.
 
     Args:
         key: of bidora.lessons.evidence.
         place: unique on the page.
+        level: of the figure's title among the page's headings.
         one_thing: leave out the sentences where the figure holds the same numbers.
     """
     paths = tuple(str(run.path) for run in material())
@@ -38,7 +39,7 @@ def show_evidence(key: str, *, place: str, one_thing: bool = False) -> None:
         for sentence in _sentences(key, paths):
             st.markdown(f"- {charts.plain(sentence)}")
     if figure is not None:
-        charts.show(figure, key=f"evidence-{place}", kept=(key, paths))
+        charts.show(figure, key=f"evidence-{place}", kept=(key, paths), level=level)
 
 
 @st.cache_data(show_spinner="Reading recordings", max_entries=64, ttl=600)

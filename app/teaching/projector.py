@@ -48,7 +48,7 @@ def project(shown: Lesson) -> None:
         if slide.points:
             st.markdown("\n".join(f"- {point}" for point in slide.points))
         if slide.evidence:
-            show_evidence(slide.evidence, place=f"slide-{place}", one_thing=True)
+            show_evidence(slide.evidence, place=f"slide-{place}", level=2, one_thing=True)
         if slide.footer:
             st.caption(slide.footer)
     with st.container(horizontal=True, key="projector-buttons", vertical_alignment="center"):

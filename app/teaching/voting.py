@@ -39,7 +39,7 @@ def votes_part() -> None:
                 go("classroom", vote=read_vote(code, root()).code)
     _open()
     votes = own_votes(browser(), root())
-    st.subheader("Votes opened in this browser", anchor=False)
+    st.header("Votes opened in this browser", anchor=False)
     if not votes:
         st.caption("None yet. A vote belongs to the browser that opens it; only there it can be revealed and closed.")
     for vote in votes:
@@ -51,7 +51,7 @@ def votes_part() -> None:
 
 
 def _open() -> None:
-    st.subheader("Open a vote", anchor=False)
+    st.header("Open a vote", anchor=False)
     titles = {each.key: f"Prediction of lesson {each.number}: {each.title}" for each in LESSONS}
     chosen = st.selectbox("Begin with", ["", *titles], format_func=lambda key: titles.get(key, "An empty question"))
     taken = next((each.prediction for each in LESSONS if each.key == chosen), None)

@@ -76,7 +76,7 @@ def typed(side: str, example: str) -> Source | None:
 
 def after_training(runs: list[Run]) -> tuple[Source | None, Run | None]:
     """The side after training, and the run where it is one."""
-    st.subheader("After training")
+    st.header("After training")
     ways = [*([RUN] if runs else []), UPLOAD, *([PATH] if LOCAL else [])]
     way = st.radio("Take it from", ways, horizontal=True, key="after-way")
     with explained():
@@ -100,7 +100,7 @@ def after_training(runs: list[Run]) -> tuple[Source | None, Run | None]:
 
 def before_training(after: Source | None, run: Run | None) -> Source | None:
     """The base model."""
-    st.subheader("Before training")
+    st.header("Before training")
     way = st.radio("Base model from", [NAME, UPLOAD, *([PATH] if LOCAL else [])], horizontal=True, key="before-way")
     if after is not None and after.base_named and run is None:
         st.caption(f"The adapter's settings name {charts.plain(after.base_named)} as its base model.")
@@ -156,7 +156,7 @@ def progress(inspection: Inspection) -> None:
 
 def findings(inspection: Inspection, result: Result) -> None:
     """Filters, figure, statistics, and what they mean."""
-    st.subheader(f"{charts.plain(result.after)} against {charts.plain(result.before)}")
+    st.header(f"{charts.plain(result.after)} against {charts.plain(result.before)}")
     one, two, three = st.columns(3)
     wanted = st.query_params.get("axis", "")
     axis = one.radio(
@@ -179,8 +179,8 @@ def findings(inspection: Inspection, result: Result) -> None:
     pair = (inspection.before, inspection.after)
     figure = magnitude_vs_direction(points, fits={result.after: fit}, axis=axis, template=theme())
     cell = notebook_cell(*pair, axis=axis, layers=layers, modules=modules, look=result.look, uploaded=ours)
-    charts.show(figure, key="analysis", table=points.drop(columns=["label", "method"]), code=cell)
-    st.markdown("##### How steep, how tight, and how much hangs on one point")
+    charts.show(figure, key="analysis", table=points.drop(columns=["label", "method"]), code=cell, level=3)
+    st.markdown("### How steep, how tight, and how much hangs on one point")
     st.dataframe(statistics_table(fit), hide_index=True, width="stretch", key="statistics")
     st.caption(
         f"{fit.points} points from {fit.clusters} layers and modules; intervals by bootstrap over these. The slope has a unit and is no "
@@ -199,7 +199,7 @@ def recorded(run: Run) -> None:
     points = dynamics_table([run])
     if not len(points):
         return
-    st.subheader("Recorded while it was trained")
+    st.header("Recorded while it was trained")
     st.caption(
         "Four checkpoints of the last phase, one magnitude per output unit. Nothing has to be computed for this."
     )
@@ -208,7 +208,7 @@ def recorded(run: Run) -> None:
     code = cell([run], recorded=frozenset({run.id} if is_recording(run) else ())).draw(
         "figures.magnitude_vs_direction(analysis.dynamics_table(runs))"
     )
-    charts.show(figure, key="recorded", table=fits, code=code)
+    charts.show(figure, key="recorded", table=fits, code=code, level=3)
 
 
 st.title("Analyse an adapter")

@@ -10,7 +10,7 @@ from bidora.glossary import CONVENTIONS, REFERENCES, TOPICS, Entry, entry_of, fi
 def card(entry: Entry) -> None:
     """One entry: meaning, formula, unit, convention, source, where it is shown."""
     with st.container(border=True, key=f"entry-{entry.key}"):
-        st.subheader(entry.term, anchor=entry.key)
+        st.header(entry.term, anchor=entry.key)
         st.markdown(entry.meaning)
         if entry.formula:
             st.latex(entry.formula, width="stretch")
@@ -21,7 +21,7 @@ def card(entry: Entry) -> None:
 
 def conventions() -> None:
     """The table of conventions, as text, so that it wraps on a narrow page."""
-    st.subheader("Conventions", anchor="conventions", divider="gray")
+    st.header("Conventions", anchor="conventions", divider="gray")
     st.caption("What has to be known before numbers of two programs are compared.")
     for each in CONVENTIONS:
         with st.container(border=True):
@@ -33,7 +33,7 @@ def conventions() -> None:
 
 def references() -> None:
     """The works that entries refer to."""
-    st.subheader("References", anchor="references", divider="gray")
+    st.header("References", anchor="references", divider="gray")
     for each in REFERENCES.values():
         note = f"  \n*{each.note}*" if each.note else ""
         st.markdown(f"- **{each.short}.** {each.full} [{each.address}]({each.address}){note}")

@@ -22,10 +22,10 @@ for remark in remarks():
 
 choices, outlook = st.columns([3, 2], gap="large")
 with choices:
-    st.subheader("What is asked")
+    st.header("What is asked")
     preset_part(current)
     comparison_part(current)
-    st.subheader("Settings")
+    st.header("Settings")
     task = task_part(current)
     if "label_column" in task.settings:
         own_table_part(current)

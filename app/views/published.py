@@ -29,13 +29,13 @@ with explained():
         help="Where several ranks are printed, those of equal rank are compared.",
     )
 
-    st.subheader("As printed", anchor="printed", divider="gray")
+    st.header("As printed", anchor="printed", divider="gray")
     st.dataframe(published.printed(table), hide_index=True, width="stretch", key="published-scores")
     st.caption(f"Source: {published.SOURCE}. MCC and correlations are printed times 100; MSE: lower is better.")
     if table.note:
         st.markdown(plain(table.note))
 
-    st.subheader("In test items", anchor="items", divider="gray")
+    st.header("In test items", anchor="items", divider="gray")
     st.markdown(
         "How many answers of the test set each published difference is. Both scores are printed with one decimal, so each "
         "count may be off by the number after ±."
@@ -46,7 +46,7 @@ with explained():
     if table.number == "Table 1":
         st.markdown(plain(published.signed_rank_sentence()))
 
-    st.subheader("Beside our runs", anchor="ours", divider="gray")
+    st.header("Beside our runs", anchor="ours", divider="gray")
     found = of_runs(published.beside, all_runs())
     ours = found[found["key"] == table.key]
     if ours.empty:

@@ -118,7 +118,7 @@ def state_of(problem: sandbox.TwoLevels, V: float, m: float) -> None:
 
 def explanation() -> None:
     """The formulas behind the page."""
-    st.markdown("#### The formulas")
+    st.markdown("## The formulas")
     st.markdown(
         "The weight is W = m · (1, V): m stretches it, V turns it. Both losses are those of a linear regression."
     )
