@@ -8,6 +8,7 @@ Two ways of reading an encoder, each the habit of some models:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ HEAD_FILE = "head.safetensors"
 
 WITH_POOLER = ("bert", "roberta", "xlm-roberta", "esm")
 """Model types whose plain encoder would get a pooling layer that the mean does not use."""
+
+_NEVER_NEEDED = re.compile(r"(^|\.)(pooler|contact_head|rotary_embeddings)\.")
+"""Parts that files of pretrained encoders may lack: what reads BERT's first token, ESM's prediction of contacts, what is computed."""
 
 
 class Classifier(nn.Module):
@@ -141,7 +145,7 @@ def read_settings(folder: str, config: RunConfig) -> Any:
 
 
 def read_weights(loader: Any, folder: str, settings: Any, *, attention: str | None, **options: Any) -> nn.Module:
-    """A pretrained model in float32; layers that the files do not hold are drawn from the global RNG.
+    """A pretrained model in float32; a head that the files do not hold, or in another size, is drawn from the global RNG.
 
     Args:
         loader: one of transformers' Auto classes.
@@ -151,19 +155,50 @@ def read_weights(loader: Any, folder: str, settings: Any, *, attention: str | No
         options: passed on to the loader.
 
     Raises:
-        LabError: the weights cannot be read.
+        LabError: the weights cannot be read, or they are not those of the model that config.json describes: transformers
+            would draw what is missing at random and say so in a warning at most.
     """
     if attention:
         options["attn_implementation"] = attention
+    options |= {"use_safetensors": True, "dtype": torch.float32}
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # checked below
     try:
         with quiet_transformers():
-            return loader.from_pretrained(folder, config=settings, use_safetensors=True, dtype=torch.float32, **options)
+            model, found = loader.from_pretrained(folder, config=settings, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise LabError(
             f"the weights of model {folder!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="only safetensors files are read; save the model with save_pretrained(safe_serialization=True)",
             kind="model",
         ) from error
+
+    _check_complete(model, folder, found)
+    return model
+
+
+def _check_complete(model: nn.Module, folder: str, found: dict[str, Any]) -> None:
+    """Refuse a model parts of which were drawn at random although the files should hold them."""
+    new = tuple(f"{name}." for name in head_modules(model))
+    sizes = {str(name): (here, wanted) for name, here, wanted in found["mismatched_keys"]}
+    lacking = sorted(
+        name for name in {*found["missing_keys"], *sizes} if not name.startswith(new) and not _NEVER_NEEDED.search(name)
+    )
+    if not lacking:
+        return
+    first = lacking[0]
+    if first in sizes:
+        here, wanted = (tuple(each) for each in sizes[first])
+        what = f"{first} has shape {here} there, and config.json asks for {wanted}"
+    else:
+        what = f"{len(lacking)} of {len(model.state_dict())} tensors are missing there, such as {first}"
+        unused = sorted(found["unexpected_keys"])
+        what += f"; {len(unused)} others have names that do not fit, such as {unused[0]}" if unused else ""
+    raise LabError(
+        f"the weights in {folder!r} do not belong to its config.json: {what}",
+        hint="they would be drawn at random; `bidora convert FILE --base MODEL --into FOLDER` renames the tensors of a "
+        "checkpoint that another program wrote",
+        kind="model",
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from bidora.errors import LabError
 
 COMMANDS = (
     *("running", "sweeping", "reproducing", "queue", "listing", "comparing", "published", "reporting", "analysing"),
-    *("fetching", "doctor", "demo"),
+    *("fetching", "converting", "doctor", "demo"),
 )
 """The files of this package that add commands, in the order of the help."""
 

@@ -40,7 +40,9 @@ def local_model(name: str) -> Model:
             kind="model",
         )
     if not path.is_dir():
-        raise LabError(f"{name!r} is a file, and a model is a folder", hint=f"give {str(path.parent)!r}", kind="model")
+        whole = (path.parent / "config.json").is_file()
+        way = f"give {str(path.parent)!r}" if whole else f"make one of it: `bidora convert {name} --into FOLDER`"
+        raise LabError(f"{name!r} is a file, and a model is a folder", hint=way, kind="model")
     path = _snapshot(path) or path
     _check_files(path)
     config = _config(path / "config.json")
@@ -108,9 +110,11 @@ def _check_files(path: Path) -> None:
             kind="model",
         )
     if not (path / "config.json").is_file():
+        lone = any(path.glob("*.safetensors"))
         raise LabError(
             f"{path} holds no config.json, so it is not a model",
-            hint="save the model with model.save_pretrained(folder) and tokenizer.save_pretrained(folder)",
+            hint="save the model with model.save_pretrained(folder) and tokenizer.save_pretrained(folder)"
+            + (", or make one of its weights: `bidora convert FILE --into FOLDER`" if lone else ""),
             kind="model",
         )
     if not any(path.glob("*.safetensors")):
