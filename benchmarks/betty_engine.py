@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bidora.adapter import adapted_layers, split_parameters
 from bidora.classifier import loss_of
-from bidora.trainer import LevelTrainer
+from bidora.level_trainer import LevelTrainer
 
 
 def betty_available() -> bool:

@@ -14,9 +14,10 @@ from benchmarks.settings import Part, Settings
 from benchmarks.timing import wait_for
 from benchmarks.workloads import Encoder, Size, config_of, encoder_of, trainer_of
 from bidora.config import RunConfig
+from bidora.level_trainer import LevelTrainer
 from bidora.recorder import DynamicsRecorder, ProgressRecorder, base_weights
 from bidora.runs import Run
-from bidora.trainer import BiLevelTrainer, LevelTrainer
+from bidora.trainer import BiLevelTrainer
 
 SIZES = (Size("minilm", 16, 64), Size("minilm", 16, 128))
 QUICK_SIZES = (Size("tiny", 4, 12),)

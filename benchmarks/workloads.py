@@ -19,9 +19,10 @@ from bidora.config import RunConfig
 from bidora.cost import Cost
 from bidora.encoding import PaddingCollator
 from bidora.errors import LabError
+from bidora.level_trainer import LevelTrainer
 from bidora.models import model_folder
 from bidora.phases import Phase, training_arguments
-from bidora.trainer import BiLevelTrainer, LevelTrainer
+from bidora.trainer import BiLevelTrainer
 
 OUTPUTS = 8
 """Classes of the head, as in Reuters R8."""

@@ -27,6 +27,7 @@ from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
 from bidora.encoding import Encoded, TargetScale
 from bidora.evaluation import Evaluation, StopWished, evaluate, watched
 from bidora.kinds import Kind, get_kind
+from bidora.level_trainer import LevelTrainer
 from bidora.methods import get_method
 from bidora.metrics import SCORINGS, primary_of
 from bidora.models import get_model, model_folder
@@ -36,7 +37,7 @@ from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestSc
 from bidora.result import result_of, save_adapter, write_final_weights
 from bidora.runs import Run, read_json, write_json
 from bidora.tasks import Prepared, get_task, prepare
-from bidora.trainer import BiLevelTrainer, LevelTrainer
+from bidora.trainer import BiLevelTrainer
 from bidora.working import working_on
 
 

@@ -18,10 +18,11 @@ from bidora.classifier import Classifier, build_classifier, loss_of
 from bidora.config import RunConfig
 from bidora.cost import Cost
 from bidora.encoding import EncodedSplit, PaddingCollator
+from bidora.level_trainer import LevelTrainer
 from bidora.orthogonality import Orthogonality
 from bidora.phases import Phase, training_arguments
 from bidora.tasks.splits import Split
-from bidora.trainer import BiLevelTrainer, LevelTrainer, LowerObjective, initial_magnitudes
+from bidora.trainer import BiLevelTrainer, LowerObjective, initial_magnitudes
 
 
 def split(count: int, seed: int) -> Split:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
+from typing import TYPE_CHECKING
 
 from bidora.cli.flags import Commands, add_command
 from bidora.cli.formatting import duration
 from bidora.config import RunConfig
-from bidora.launch import start, stop
-from bidora.runs import ACTIVE, Run, list_runs, runs_root
+from bidora.runs import runs_root
 
-STOP_SECONDS = 60.0
-"""How long Ctrl-C waits for the worker to save."""
+if TYPE_CHECKING:
+    from bidora.cli.ordering import Order
 
 METHODS = ("lora", "dora", "bidora")
 
@@ -40,65 +39,42 @@ def add_commands(commands: Commands) -> None:
     )
 
 
-def plan() -> list[tuple[str, RunConfig]]:
-    """The runs of the demonstration: group and settings, in the order in which they are trained."""
-    return [(group, common.replace(method=method)) for group, common in STUDIES.items() for method in METHODS]
+def orders(root: str | None = None) -> list[Order]:
+    """What the demonstration asks for, one order per task: the same settings for each method."""
+    from bidora.cli.ordering import Order
+
+    words = ("bidora", "demo", *(["--root", root] if root else []))
+    return [
+        Order([common.replace(method=method) for method in METHODS], group, root, 1, tags=("demo",), words=words)
+        for group, common in STUDIES.items()
+    ]
 
 
 def _demo(args: argparse.Namespace) -> int:
+    from bidora.cli.carrying_out import carry_out
     from bidora.cli.fetching import fetch
-    from bidora.cli.side_by_side import print_comparison
-    from bidora.sweeping import equal_run
 
     began = time.monotonic()
     fetch(())
-    there = list_runs(args.root)
-    done: list[Run] = []
-    for place, (group, config) in enumerate(plan(), start=1):
-        run = equal_run(there, group, config)
-        words = {"finished": "already there", None: "begins"}.get(run.state if run else None, "goes on")
-        run = run or Run.create(config, args.root, group=group, tags=("demo",))
-        print(f"[{place}/{len(plan())}] {config.task} {config.method}: {words}, run {run.id}", file=sys.stderr)
-        code = _train(run)
+    for order in orders(args.root):
+        print()
+        code = carry_out(order)
         if code:
             return code
-        done.append(run)
-    for group in STUDIES:
-        print()
-        print_comparison([run for run in done if run.meta.get("group") == group])
     print(f"\nAll of it took {duration(time.monotonic() - began)}; the runs are in {args.root or runs_root()}.")
-    print(_next_step(done[-1], args))
+    print(_next_step(order))
     return 0
 
 
-def _train(run: Run) -> int:
-    """Train a run in a worker process, so that its peak memory is its own, and follow it; 0 when finished."""
-    from bidora.cli.listing import follow
+def _next_step(order: Order) -> str:
+    """How to get another seed of the last run, and how to look at its weights."""
+    from bidora.sweeping import planned
 
-    try:
-        if run.state not in ("finished", *ACTIVE):
-            start(run)
-        follow(run)
-    except KeyboardInterrupt:
-        print("\nsaving and stopping …", file=sys.stderr)
-        state = stop(run, wait=STOP_SECONDS)
-        print(f"run {run.id} is {state}; the same command goes on with the demonstration", file=sys.stderr)
-        return 130
-    if run.state == "finished":
-        return 0
-    status = run.status
-    error = status.get("error") or {}
-    print(f"run {run.id} is {status['state']}: {error.get('message', '')}".rstrip(": "), file=sys.stderr)
-    print(error.get("hint") or f"see `bidora show {run.id}`; the same command goes on with it", file=sys.stderr)
-    return int(status.get("exit_code") or 1)
-
-
-def _next_step(run: Run, args: argparse.Namespace) -> str:
-    group = str(run.meta.get("group"))
-    root = ["--root", args.root] if args.root else []
-    again = shlex.join(["bidora", "run", *run.config.replace(seed=1).flags(), "--group", group, *root])
-    look = shlex.join(["bidora", "compare", "--group", group, *root])
+    last = planned(order.configs, order.group, order.root)[-1]
+    root = ["--root", order.root] if order.root else []
+    again = shlex.join(["bidora", "run", *last.config.replace(seed=1).flags(), "--group", order.group, *root])
+    look = shlex.join(["bidora", "compare", "--group", order.group, *root])
+    weights = shlex.join(["bidora", "analyse", last.run.id, *root]) if last.run else ""
     return (
-        f"One seed says little. Another for the last row:\n  {again}\n  {look}\n"
-        f"What happened to the weights: {shlex.join(['bidora', 'analyse', run.id, *root])}"
+        f"One seed says little. Another for the last row:\n  {again}\n  {look}\nWhat happened to the weights: {weights}"
     )
