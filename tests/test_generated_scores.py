@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,7 +209,7 @@ def test_the_baseline_says_the_most_frequent_reference_to_everything():
 
 def test_meteor_is_there_exactly_where_wordnet_is(monkeypatch):
     outputs, references = texts(3)
-    generated.wordnet_is_here.cache_clear()
+    generated.why_no_meteor.cache_clear()
     assert ("meteor" in scored(outputs, references)) is generated.wordnet_is_here()
     monkeypatch.setattr(generated, "wordnet_is_here", lambda: True)
     monkeypatch.setattr(generated, "_meteor", lambda texts, references: np.array([0.0, 0.5, 1.0]))
@@ -226,6 +230,46 @@ def test_meteor_is_nltks(monkeypatch):
     found = generated._meteor(["A cheap pub."], [["x", "a cheap pub ."]])
     matched, chunks = 4, 1
     assert found[0] == pytest.approx(1 - 0.5 * (chunks / matched) ** 3)
+
+
+def write_wordnet(root: Path) -> Path:
+    """A WordNet of one noun with two words for it, in the files of WordNet 3.0 that nltk asks for."""
+    place = root / "corpora" / "wordnet"
+    place.mkdir(parents=True)
+    for part in ("adj", "adv", "noun", "verb"):
+        for name in (f"index.{part}", f"data.{part}", f"{part}.exc"):
+            (place / name).write_text("")
+    licence = "  1 WordNet 3.0 made up for a test\n"
+    pointer = f"{len(licence):08d}"
+    (place / "data.noun").write_text(f"{licence}{pointer} 00 n 02 pub 0 saloon 0 000 | a place to drink\n")
+    (place / "index.noun").write_text("".join(f"{word} n 1 0 1 0 {pointer}\n" for word in ("pub", "saloon")))
+    (place / "lexnames").write_text("00\tadj.all\t3\n")
+    (place / "index.sense").write_text("")
+    return root
+
+
+def in_a_process_of_its_own(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+METEOR = """
+from bidora.metrics import generated
+print(generated.why_no_meteor() or float(generated._meteor(["the saloon"], [["the pub"]])[0]))
+"""
+
+
+def test_meteor_takes_synonyms_from_wordnet_or_says_why_not(tmp_path):
+    """In processes of their own, since nltk looks for its data once."""
+    whole = write_wordnet(tmp_path / "whole")
+    assert float(in_a_process_of_its_own(METEOR, NLTK_DATA=str(whole))) == pytest.approx(1 - 0.5 * (1 / 2) ** 3)
+    assert "which nltk does not find" in in_a_process_of_its_own(METEOR, NLTK_DATA=str(tmp_path), HOME=str(tmp_path))
+    (write_wordnet(tmp_path / "torn") / "corpora" / "wordnet" / "lexnames").unlink()
+    told = in_a_process_of_its_own(METEOR, NLTK_DATA=str(tmp_path / "torn"), HOME=str(tmp_path))
+    assert "cannot read" in told and "lexnames" in told and "nltk.downloader wordnet" in told
 
 
 def test_what_is_missing_is_named_with_the_command(monkeypatch):

@@ -33,7 +33,10 @@ LIBRARIES = {"sacrebleu": "sacrebleu", "nltk": "nltk", "rouge_score": "rouge-sco
 BLEU_ORDER, CHRF_ORDER, NIST_ORDER = 4, 6, 5
 """Longest n-grams: words, characters, words."""
 
-WITHOUT_WORDNET = "METEOR is left out: it needs WordNet, which is not here; with a network `python -m nltk.downloader wordnet` gets it"
+_GET_WORDNET = (
+    "`python -m nltk.downloader wordnet` gets it; without a network put nltk_data's wordnet.zip, unpacked, into "
+    "~/nltk_data/corpora"
+)
 
 Floats = NDArray[np.float64]
 
@@ -54,15 +57,22 @@ def require_libraries() -> None:
 
 
 @functools.cache
-def wordnet_is_here() -> bool:
-    """Whether nltk finds WordNet, which METEOR needs; nothing is downloaded."""
+def why_no_meteor() -> str:
+    """Why METEOR, which needs WordNet, is left out, and what to do; empty where nltk reads it. Nothing is downloaded."""
     from nltk.corpus import wordnet
 
     try:
         wordnet.ensure_loaded()
     except LookupError:
-        return False
-    return True
+        return f"METEOR is left out: it needs WordNet, which nltk does not find here; {_GET_WORDNET}"
+    except OSError as error:  # a file of it is missing, or a link leads out of nltk_data, which nltk refuses
+        return f"METEOR is left out: nltk finds a WordNet that it cannot read ({error}); {_GET_WORDNET}"
+    return ""
+
+
+def wordnet_is_here() -> bool:
+    """Whether METEOR can be computed."""
+    return not why_no_meteor()
 
 
 def scored_names() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy
 
 from bidora.config import RunConfig
-from bidora.metrics.generated import WITHOUT_WORDNET, require_libraries, wordnet_is_here
+from bidora.metrics.generated import require_libraries, why_no_meteor
 from bidora.models.packages import Progress
 from bidora.tasks.generation_files import HUB_ID, Pairs, read_part
 from bidora.tasks.splits import Split, TaskData
@@ -39,8 +39,8 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
         notes.append(
             "the development set takes the place of the test set: choose settings on it, report on variant=test"
         )
-    if not wordnet_is_here():
-        notes.append(WITHOUT_WORDNET)
+    if lacking := why_no_meteor():
+        notes.append(lacking)
     notes += [
         f"{each.name}: {each.skipped} rows without meaning representation or text were left out"
         for each in (train, scored)
