@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from run_folders import write_comparison, write_run
 
+from bidora.analysis import LIMIT
+from bidora.methods import METHODS
+
 PARTS = ("Scores", "Settings", "Curves", "Weights", "Two levels", "Cost", "Samples")
 
 
@@ -67,6 +70,16 @@ def test_a_group_link_and_a_change_by_hand(app):
 def _value(app, name: str) -> str:
     value = app.query_params[name]
     return value if isinstance(value, str) else value[0]
+
+
+@pytest.mark.parametrize("named", ["macro_f1", "macro F1"])
+@pytest.mark.parametrize("part", ["Scores", "Cost"])
+def test_an_address_names_a_score_as_files_or_as_tables_do(app, part, named):
+    write_comparison(runs_root(), methods="dora bidora")
+    opened(app, group="demo", part=part, metric=named)
+    assert app.selectbox(key="metric").value == "macro_f1"
+    app.selectbox(key="metric").select("accuracy").run()
+    assert not app.exception and app.selectbox(key="metric").value == "accuracy"
 
 
 @pytest.mark.parametrize("part", ["Scores", "Cost"])
@@ -184,12 +197,34 @@ def test_view_state_comes_from_the_address_and_goes_back_to_it(app):
     assert any("shared_axes=False" in each.value for each in app.code)
 
 
-def test_more_than_eight_groups_are_cut_to_eight(app):
-    for rank in range(1, 11):
+def test_more_groups_than_can_be_told_apart_are_cut(app):
+    for rank in range(1, LIMIT + 3):
         write_run(runs_root(), "lora", rank=rank, group="many")
     opened(app, group="many")
-    assert "the first 8 are shown" in words(app)
-    assert len(app.multiselect(key="compared-methods").value) == 8
+    assert f"the first {LIMIT} are shown" in words(app)
+    assert len(app.multiselect(key="compared-methods").value) == LIMIT
+
+
+def test_all_methods_are_compared_at_once_and_with_one_of_them_unless_every_two_are_chosen(app):
+    for place, method in enumerate(METHODS):
+        for seed in (0, 1):
+            write_run(runs_root(), method, seed, 0.8 + 0.01 * place, group="all")
+    opened(app, group="all")
+    assert len(app.multiselect(key="compared-methods").value) == len(METHODS)
+    assert app.selectbox(key="to").value == "DoRA"
+    said = next(each.value for each in app.markdown if each.value.startswith("- "))
+    assert said.count(" than DoRA in ") == len(METHODS) - 1 == len(said.splitlines())
+    app.selectbox(key="to").select("every two").run()
+    assert not app.exception and "BiDoRA higher than LoRA in" in words(app)
+    pairs = len(METHODS) * (len(METHODS) - 1) // 2
+    assert any(each.label == f"{pairs} differences in words" for each in app.expander)
+
+
+def test_few_methods_are_compared_two_by_two(app):
+    write_comparison(runs_root())
+    opened(app, group="demo")
+    assert app.selectbox(key="to").value == "every two"
+    assert "full fine-tuning higher than LoRA in 3 of 3 seeds" in words(app)
 
 
 def test_only_settings_that_differ_are_listed_until_asked_for_all(app):

@@ -55,7 +55,13 @@ def _kept(
 
 
 def which_score(metrics: Sequence[str]) -> str:
-    """Let the visitor choose one of the scores that the runs have, by the names that tables use."""
+    """Let the visitor choose one of the scores that the runs have, by the names that tables use.
+
+    Addresses may name a score as files do (macro_f1), too: so did those that this page gave out at first.
+    """
+    asked = st.query_params.get("metric", "")
+    if asked in metrics and asked != score_name(asked):
+        st.session_state["metric"] = asked  # the box knows readable names only and would fall back to the first score
     return st.selectbox(
         "Score", metrics, format_func=score_name, key="metric", bind="query-params", persist_state="page"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import streamlit as st
 
 from app.charts import plain, show
@@ -10,15 +12,19 @@ from app.comparing.reading import of_runs, which_score
 from app.page import theme
 from bidora import figures
 from bidora.analysis import (
+    MOST_IN_PAIRS,
     baseline_of,
     comparison,
     paired_differences,
     readable_comparison,
     readable_differences,
     scored_metrics,
+    usual_reference,
 )
 
 _EVERY = "every two"
+_MOST_SENTENCES = 16
+"""More sentences than these are folded: 13 methods make 78 pairs, and the chart says the same at a glance."""
 
 
 def scores_part(compared: Compared) -> None:
@@ -37,11 +43,12 @@ def scores_part(compared: Compared) -> None:
     reference = right.selectbox(
         "Difference to",
         [_EVERY, *labels],
-        index=labels.index("DoRA") + 1 if "DoRA" in labels and len(labels) > 2 else 0,
+        index=[_EVERY, *labels].index(usual_reference(table) or _EVERY),
         key="to",
         bind="query-params",
         persist_state="page",
-        help="Differences are taken seed by seed, on the same training and test data.",
+        help=f"Differences are taken seed by seed, on the same training and test data. With more than {MOST_IN_PAIRS} methods "
+        "all others are compared with one of them unless you choose every two.",
     )
     _differences(compared, metric, "" if reference == _EVERY else reference)
     baseline = of_runs(baseline_of, compared.runs, metric=metric)
@@ -63,8 +70,7 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
     if pairs.empty:
         st.info("One method alone: add another one of the same task to see differences.", icon=":material/add:")
         return
-    for verdict in pairs["verdict"]:
-        st.markdown(f"- {plain(verdict)}")
+    _say(pairs["verdict"].tolist())
     readable = readable_differences(pairs)
     if pairs["pairs"].max() > 1:
         st.dataframe(readable, hide_index=True, width="stretch", key="differences-table")
@@ -81,3 +87,10 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
         table=readable,
         code=compared.cell.draw(f"figures.paired_differences({call})"),
     )
+
+
+def _say(verdicts: list[str]) -> None:
+    """What may be concluded of each difference."""
+    many = len(verdicts) > _MOST_SENTENCES
+    with st.expander(f"{len(verdicts)} differences in words", icon=":material/notes:") if many else nullcontext():
+        st.markdown("\n".join(f"- {plain(verdict)}" for verdict in verdicts))

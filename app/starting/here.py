@@ -57,7 +57,7 @@ def _offer(missing: list[Part]) -> None:
     last = fetching()
     if last.state == "failed":
         st.error("Fetching did not succeed. Its last lines:", icon=":material/error:")
-        st.code("\n".join(last.lines) or "(nothing was written)", language=None)
+        st.code("\n".join(last.lines) or "(nothing was written)", language=None, wrap_lines=True)
     total = size(sum(part.package.size for part in missing))
     with st.popover(f"Fetch {total} …", icon=":material/cloud_download:", help="Shows sources and terms first."):
         _terms(missing)

@@ -73,7 +73,7 @@ def _actions(shown: Lesson, *, notes: bool) -> None:
                 go("classroom", vote=vote.code)
     if notes:
         with st.expander("Link for students", icon=":material/link:"):
-            st.code(f"{base()}classroom?lesson={shown.key}", language=None)
+            st.code(f"{base()}classroom?lesson={shown.key}", language=None, wrap_lines=True)
             only_here(base())
 
 

@@ -1,4 +1,4 @@
-"""Compare: up to eight methods with any number of seeds, from own runs and recordings."""
+"""Compare: all methods side by side, with any number of seeds, from own runs and recordings."""
 
 from __future__ import annotations
 

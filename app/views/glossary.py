@@ -16,7 +16,7 @@ def card(entry: Entry) -> None:
             st.latex(entry.formula, width="stretch")
         st.markdown(entry.details())
         with st.popover("Link to this entry", icon=":material/link:"):
-            st.code(link_to(entry.key), language=None)
+            st.code(link_to(entry.key), language=None, wrap_lines=True)
 
 
 def conventions() -> None:

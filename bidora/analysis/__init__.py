@@ -12,13 +12,16 @@ from bidora.analysis.headline import Headline, headline
 from bidora.analysis.parts import Measured, Sampled, baseline_of, fits_of_runs, measured, sampled, scored_metrics
 from bidora.analysis.pooling import pooled_differences
 from bidora.analysis.readable import not_beaten, readable_comparison, readable_differences, readable_fits
+from bidora.analysis.reference import BLOCK, MOST_IN_PAIRS, usual_reference
 from bidora.analysis.settings import settings_table
 from bidora.analysis.tables import curves, dynamics_fits, dynamics_table, fits_of, runs_table
 
 __all__ = [
+    "BLOCK",
     "LIMIT",
     "METHOD_NAMES",
     "METHOD_ORDER",
+    "MOST_IN_PAIRS",
     "Cell",
     "Choice",
     "Finding",
@@ -53,4 +56,5 @@ __all__ = [
     "scored_metrics",
     "settings_table",
     "suggested",
+    "usual_reference",
 ]

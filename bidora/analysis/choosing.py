@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bidora.analysis.grouping import Group, facts_of, grouped
 from bidora.runs import Run
 
-LIMIT = 8
-"""So many groups are compared at once: more than eight lines in a chart cannot be told apart."""
+LIMIT = 16
+"""So many groups are compared at once: every method with its own colour, dash and marker, and some variants; more lines
+in a chart cannot be told apart."""
 
 _ID = re.compile(r"^[0-9A-Za-z-]{1,64}$")
 _MOST_IDS = 200

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 EVERY_PAIR = "all"
 """What --reference says where every two methods are to be compared."""
 
-BLOCK = ["task", "variant", "examples_per_class"]
-"""What runs of one table have in common."""
-
-MOST_IN_PAIRS = 4
-"""With more methods than these all are compared with one unless something else is said: 13 methods make 78 pairs."""
-
 SECOND_METRICS = {
     "accuracy": ("macro_f1", "f1"),
     "mcc": ("accuracy",),
@@ -72,28 +66,27 @@ def chosen_reference(wish: str, rows: pandas.DataFrame) -> str:
     """The label of the method that all others are compared with; empty for every two.
 
     Args:
-        wish: a label in any case, "all" for every two, or empty: every two where methods are few, else against DoRA, or
-            the first method where DoRA is not among them, as far as each task has it.
+        wish: a label in any case, "all" for every two, or empty: as `bidora.analysis.usual_reference` says.
         rows: of `bidora.analysis.comparison`.
 
     Raises:
         LabError: no method has that label.
     """
+    if not wish:
+        from bidora.analysis import usual_reference
+
+        return usual_reference(rows)
     labels = list(dict.fromkeys(rows["label"]))
     found = next((each for each in labels if each.casefold() == wish.casefold()), None)
-    if wish and found is None and wish.casefold() != EVERY_PAIR:
+    if found is None and wish.casefold() != EVERY_PAIR:
         known = ", ".join(labels)
         raise LabError(f"--reference {wish!r} is no method of these runs", hint=f"there are {known}; {EVERY_PAIR}")
-    tasks = [set(members["label"]) for _, members in rows.groupby(BLOCK, sort=False)]
-    if wish or max(map(len, tasks)) <= MOST_IN_PAIRS:
-        return found or ""
-    everywhere = rows[rows["label"].isin(set.intersection(*tasks))]
-    return next(iter([*everywhere[everywhere["method"] == "dora"]["label"], *everywhere["label"], ""]))
+    return found or ""
 
 
 def print_comparison(runs: Sequence[Run], terms: Terms | None = None) -> None:
     """One table per task with final scores, differences seed by seed, and what is fair about the comparison."""
-    from bidora.analysis import comparison, fairness
+    from bidora.analysis import BLOCK, comparison, fairness
 
     rows = comparison(runs)
     terms = terms or Terms(reference=chosen_reference("", rows))
@@ -168,6 +161,8 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def _footnotes(runs: Sequence[Run], members: pandas.DataFrame, terms: Terms) -> list[str]:
     """What the intervals mean, the baseline, the convention of ΔM and ΔD, and which methods are compared."""
+    from bidora.analysis import MOST_IN_PAIRS
+
     kinds = list(dict.fromkeys(members["interval"]))
     notes = [f"intervals: {'; '.join(kinds)}; ΔM, ΔD: means over layers, one magnitude per output unit"]
     ids = {each for row in members["ids"] for each in row}
