@@ -103,9 +103,14 @@ def test_it_compiles(runs, tmp_path):
     place = tmp_path / "tables.tex"
     main(["compare", "--group", "study", "--pooled", "--latex", str(place)])
     (tmp_path / "paper.tex").write_text(
-        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{tables}\\end{document}"
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\\input{tables}"
+        + "\\par\\sloppy "
+        + escaped("ÄÉñß Łódź µ ±½ ∇ⁿ ₀₁₅ λσΣ √≈≠ ⊙ → … „“ «» Ð 漢字 🙂 и \x07 \u2009~^#{}$\\&%_")
+        + "\\end{document}"
     )
-    subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=tmp_path, check=False, capture_output=True)
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert b"Overfull" not in done.stdout and b"Missing character" not in done.stdout
 
 
 def test_many_methods_are_compared_with_one_of_them_unless_all_pairs_are_asked_for(tmp_path, capsys):

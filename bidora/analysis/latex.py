@@ -1,6 +1,7 @@
 r"""Comparisons as LaTeX, for a paper: tables of the booktabs package, every name escaped, no method in bold.
 
-Needs \usepackage{booktabs}; compiles with pdflatex and the others.
+Needs \usepackage{booktabs,graphicx}, which every installation has; compiles with pdflatex and the others. A table that is wider
+than the page is shrunk to it.
 """
 
 from __future__ import annotations
@@ -37,10 +38,28 @@ _NAMES = r"""
 α $\alpha$
 β $\beta$
 γ $\gamma$
+δ $\delta$
+λ $\lambda$
+μ $\mu$
+µ $\mu$
+σ $\sigma$
 η $\eta$
 ξ $\xi$
 ρ $\rho$
 Δ $\Delta$
+Σ $\Sigma$
+√ $\surd$
+⊙ $\odot$
+→ $\to$
+≈ $\approx$
+≠ $\ne$
+± $\pm$
+÷ $\div$
+° $^\circ$
+₀ $_0$
+ᵀ $^\top$
+… \dots{}
+— ---
 ≤ $\le$
 ≥ $\ge$
 “ ``
@@ -51,7 +70,8 @@ _NAMES = r"""
 
 _LETTERS = {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _LETTERS |= {line[0]: line[2:] for line in _NAMES.strip().splitlines()}
-_SPECIAL = re.compile("|".join(map(re.escape, _LETTERS)))
+_SPECIAL = re.compile("|".join([*map(re.escape, _LETTERS), r"[^\x20-\x7EÀ-ÖØ-öø-ÿĆćČčŁłŃńŒœŘřŠšŹźŻżŽž]|[ÐðÞþ]"]))
+"""What has to be rewritten: the letters above, and whatever pdflatex lacks in its usual fonts."""
 
 
 def escaped(text: object) -> str:
@@ -59,8 +79,15 @@ def escaped(text: object) -> str:
 
     >>> print(escaped("BiDoRA ξ=0, lr_1 & 50 %"))
     BiDoRA $\xi$=0, lr\_1 \& 50 \%
+    >>> print(escaped("Größe 漢"))
+    Größe \texttt{U+6F22}
     """
-    return _SPECIAL.sub(lambda found: _LETTERS[found[0]], " ".join(str(text).split()))
+    return _SPECIAL.sub(_printed, " ".join(str(text).split()))
+
+
+def _printed(found: re.Match[str]) -> str:
+    """What prints one letter: by its number in Unicode where nothing else does."""
+    return _LETTERS.get(found[0]) or rf"\texttt{{U+{ord(found[0]):04X}}}"
 
 
 def scores_in_latex(table: pandas.DataFrame, *, metric: str = "", label: str = "tab:scores") -> str:
@@ -127,13 +154,14 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str,
             r"\centering",
             f"\\caption{{{caption}}}",
             f"\\label{{{re.sub(r'[^A-Za-z0-9:-]', '-', label)}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             f"\\begin{{tabular}}{{l{'l' * (len(heads) - 1)}}}",
             r"\toprule",
             " & ".join(heads) + r" \\",
             r"\midrule",
             *lines,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
             "",
         ]

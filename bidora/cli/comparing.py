@@ -58,7 +58,7 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("--published", action="store_true", help="show the published scores beside them")
     compare.add_argument("--json", action="store_true", help="as JSON, for programs")
     compare.add_argument("--csv", metavar="FILE", help="write the tables to files, too: FILE, and FILE-differences.csv")
-    compare.add_argument("--latex", metavar="FILE", help="write them as LaTeX, too (booktabs)")
+    compare.add_argument("--latex", metavar="FILE", help="write them as LaTeX, too (booktabs, graphicx)")
     compare.add_argument("--html", metavar="FILE", help="write a report with figures, too; it opens without a network")
 
 
@@ -115,7 +115,7 @@ def _write_latex(file: str, runs: Sequence[Run], rows: pandas.DataFrame, terms: 
     """
     from bidora.analysis.latex import differences_in_latex, scores_in_latex
 
-    parts = ["% needs \\usepackage{booktabs}\n" + scores_in_latex(rows, metric=terms.metric)]
+    parts = ["% needs \\usepackage{booktabs,graphicx}\n" + scores_in_latex(rows, metric=terms.metric)]
     pairs, over_tasks = terms.pairs(runs), terms.over_tasks(runs)
     parts += [differences_in_latex(pairs)] if len(pairs) else []
     if over_tasks is not None and len(over_tasks):
