@@ -2,8 +2,9 @@
 
 Which runs wait, and in which order, stands in their own status.json (`queue_position`); the runs folder holds `.queue.json` with
 the limit and the pause. Whoever frees a place asks for the next run: every worker does when it ends, so the queue goes on
-when the page, the app or the terminal that filled it are closed. A worker that is killed asks for nothing; the next one
-that ends, the app, or `bidora queue --start` does. This module imports no torch.
+when the page, the app or the terminal that filled it are closed. For a worker that is killed a small process beside it
+asks (bidora.cli.successor). Where both are gone, as after a restart of the machine, the next worker that ends, the app's
+view New run, or `bidora queue --start` does. This module imports no torch.
 """
 
 from __future__ import annotations

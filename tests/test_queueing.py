@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import stand_in
 from test_launch import over, until
@@ -151,11 +152,36 @@ def test_a_lost_worker_does_not_block_the_queue(root):
     until(lambda: first.status.get("step"))
     os.kill(first.status["pid"], signal.SIGKILL)
     until(lambda: first.state == "lost")
-    assert second.state == "queued"
-    assert [run.id for run in start_next(root)] == [second.id]
+    until(lambda: second.state != "queued")  # nobody looks at the queue here
+    assert f"the worker was killed; next in the queue: run {second.id}" in first.log_tail()
     assert over(second) == "finished", second.log_tail()
     assert put(first).state == "queued"
     assert [run.id for run in read_queue(root).waiting] == [first.id]
+
+
+@POSIX
+def test_the_machine_was_switched_off_and_whoever_looks_at_the_queue_starts_it_again(root):
+    first, second = enqueue([RunConfig(steps=5000), RunConfig(steps=2)], root)
+    start_next(root)
+    until(lambda: first.status.get("step"))
+    worker = psutil.Process(first.status["pid"])
+    for process in (*worker.children(recursive=True), worker):  # the one beside it, too
+        process.kill()
+    until(lambda: first.state == "lost")
+    assert second.state == "queued"
+    assert [run.id for run in start_next(root)] == [second.id]
+    assert over(second) == "finished", second.log_tail()
+
+
+@POSIX
+def test_a_worker_that_ends_leaves_no_process_behind(root):
+    (run,) = enqueue([RunConfig(steps=100)], root)
+    start_next(root)
+    until(lambda: run.status.get("step"))
+    beside = psutil.Process(run.status["pid"]).children()
+    assert len(beside) == 1 and beside[0].memory_full_info().uss < 60e6
+    assert over(run) == "finished", run.log_tail()
+    until(lambda: not beside[0].is_running())
 
 
 def test_a_limit_of_two_lets_two_run_with_a_part_of_the_threads_each(root, monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bidora.cli.flags import Commands, Parser, add_command, add_settings, config_from
 from bidora.cli.progress import ProgressLine
+from bidora.cli.successor import outlived
 from bidora.cli.worker import work_on
 from bidora.launch import refuse_if_finished, start, stop
 from bidora.runs import Run, find_run
@@ -143,8 +144,9 @@ def _stop(args: argparse.Namespace) -> int:
 def _work(args: argparse.Namespace) -> int:
     _step_aside()
     run = Run(args.run)
-    progress = ProgressLine(run.path / "metrics.jsonl")
-    return work_on(run, progress=progress, say=progress.say)
+    with outlived(run):  # before anything starts a thread
+        progress = ProgressLine(run.path / "metrics.jsonl")
+        return work_on(run, progress=progress, say=progress.say)
 
 
 def _step_aside() -> None:
