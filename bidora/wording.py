@@ -59,12 +59,12 @@ def score(value: Any, low: Any = None, high: Any = None) -> str:
 
 
 def signed(value: float, spec: str = ".2f") -> str:
-    """A number with its sign, and a minus sign that is one: −0.35, +1.20.
+    """A number with its sign, and a minus sign that is one: −0.35, +1.20; what is rounded to zero has none.
 
-    >>> signed(-0.354), signed(1.2), signed(-3e-5, ".2g")
-    ('−0.35', '+1.20', '−3e−05')
+    >>> signed(-0.354), signed(1.2), signed(-3e-5, ".2g"), signed(-0.001)
+    ('−0.35', '+1.20', '−3e−05', '+0.00')
     """
-    return f"{value:+{spec}}".replace("-", "−")
+    return f"{value:+z{spec}}".replace("-", "−")
 
 
 def duration(seconds: Any) -> str:

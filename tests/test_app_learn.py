@@ -133,7 +133,7 @@ def test_what_changes_changes_the_reach(app):
 
 def state(app):
     table = app.dataframe[-1].value
-    return {name: float(value) for name, value in zip(table["now"], table["value"])}
+    return {name: float(value.replace("−", "-")) for name, value in zip(table["now"], table["value"])}
 
 
 def test_step_play_pause_and_reset(app):
@@ -254,3 +254,13 @@ def test_the_arrow_of_a_part_points_downhill():
     direct, implicit, total, solved = figures.hypergradient_arrows(slope, 0.1).data
     assert [trace.x[1] for trace in (direct, implicit, total)] == [0.5, -0.25, 0.25]
     assert solved.x[1] == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize(("upper_steps", "names"), [(0, ["now"]), (60, ["start", "now"])])
+def test_names_of_places_do_not_lie_on_each_other(upper_steps, names):
+    rates = dict(xi=0.0, lower_steps=5, lower_rate=0.2, outer_rate=0.1)
+    trail = sandbox.alternate(sandbox.PROBLEM, **rates, upper_steps=upper_steps)
+    slope = sandbox.hypergradient(sandbox.PROBLEM, trail.V[-1], trail.m[-1], xi=0.0)
+    drawn = figures.plane(sandbox.PROBLEM, trail, slope, solution=False)
+    written = [trace.text[0] for trace in drawn.data if trace.type == "scatter" and trace.text]
+    assert [text for text in written if text] == names

@@ -1,5 +1,6 @@
 """What goes into a figure comes out in its traces, with units, words and the fixed look of each method."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import pandas
 import pytest
 
 from bidora import figures
-from bidora.figures.appearance import log_axis, wrapped
+from bidora.figures.appearance import drawing_of, log_axis, wrapped
+from bidora.figures.learning import MOST_WITH_SEEDS
+from bidora.methods import METHODS as ALL_METHODS
 from bidora.statistics import fit_dynamics, proportion_interval
 
 METHODS = {"LoRA": "lora", "DoRA": "dora", "BiDoRA": "bidora"}
@@ -338,6 +341,30 @@ def test_regression_is_drawn_against_the_diagonal():
     dots, diagonal = figures.samples(table, unit="kcal/mol").data
     assert (dots.x.tolist(), dots.y.tolist()) == ([1.0, 2.0], [1.5, 2.5])
     assert diagonal.x.tolist() == diagonal.y.tolist() == [1.0, 2.5]
+
+
+def test_of_many_methods_only_the_means_are_drawn():
+    some = {method.title: name for name, method in itertools.islice(ALL_METHODS.items(), MOST_WITH_SEEDS)}
+    every = {method.title: name for name, method in ALL_METHODS.items()}
+    for methods, lines in ((some, 3 + 1), (every, 1)):
+        curves = table_of_curves(seeds=(0, 1, 2), methods=methods)
+        drawn = figures.learning_curves(curves, quantities=("test_accuracy",))
+        of_lora = [trace for trace in drawn.data if trace.name == "LoRA"]
+        assert len(of_lora) == lines
+        expected = curves[(curves["label"] == "LoRA") & (curves["quantity"] == "test_accuracy")]
+        np.testing.assert_allclose(of_lora[-1].y, expected.groupby("step")["value"].mean(), rtol=1e-6)
+        assert ("(thin) and their mean" in drawn.layout.meta["convention"]) == (lines > 1)
+        assert ("means over seeds" in drawn.layout.meta["convention"]) == (lines == 1)
+
+
+def test_a_long_legend_does_not_take_the_plot_s_room():
+    """A telephone shows two entries on a line; the drawing grows by the lines that many methods need."""
+    every = {method.title: name for name, method in ALL_METHODS.items()}
+    few, many = (
+        drawing_of(figures.learning_curves(table_of_curves(methods=methods), quantities=("gap",)))["layout"]["height"]
+        for methods in (METHODS, every)
+    )
+    assert many >= few + 26 * 2
 
 
 def test_where_there_is_nothing_the_figure_says_why():

@@ -95,8 +95,8 @@ def stage(clock: bool, with_solution: bool) -> None:
     with arrows:
         charts.show(figures.hypergradient_arrows(slope, solved, template=theme()), key="parts")
     with numbers:
-        st.latex(rf"h = {slope.direct:+.3f} {slope.implicit:+.3f} = {slope.total:+.3f}")
-        st.latex(rf"\tfrac{{dF}}{{dm}} = {solved:+.3f}")
+        st.latex(rf"h = {slope.direct:+z.3f} {slope.implicit:+z.3f} = {slope.total:+z.3f}")
+        st.latex(rf"\tfrac{{dF}}{{dm}} = {solved:+z.3f}")
         state_of(problem, V, m)
 
 
@@ -112,7 +112,9 @@ def state_of(problem: sandbox.TwoLevels, V: float, m: float) -> None:
         "∂²L_tr/∂V²": problem.lower.curvature(m),
         "∂²L_tr/∂m∂V": problem.lower.mixed(V, m),
     }
-    table = pandas.DataFrame({"now": list(here), "value": [f"{float(value):.4f}" for value in here.values()]})
+    table = pandas.DataFrame(
+        {"now": list(here), "value": [f"{float(value):z.4f}".replace("-", "−") for value in here.values()]}
+    )
     st.dataframe(table, hide_index=True, width="stretch")
 
 

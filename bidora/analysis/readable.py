@@ -127,15 +127,15 @@ def _with_interval(row: dict[str, Any], metric: str) -> str:
 def _bracketed(value: float, low: float, high: float, digits: str) -> str:
     if math.isnan(value):
         return NONE
-    return format(value, digits) + _after(low, high, digits)
+    return _minus(format(value, digits)) + _after(low, high, digits)
 
 
 def _after(low: float, high: float, digits: str) -> str:
-    return "" if math.isnan(low) else f" [{format(low, digits)}, {format(high, digits)}]"
+    return "" if math.isnan(low) else _minus(f" [{format(low, digits)}, {format(high, digits)}]")
 
 
 def _range(low: float, high: float) -> str:
-    return NONE if math.isnan(low) else f"{low:+.3g} to {high:+.3g}"
+    return NONE if math.isnan(low) else _minus(f"{low:+.3g} to {high:+.3g}")
 
 
 def _whole(value: float) -> str:
@@ -149,4 +149,9 @@ def _short(value: float) -> str:
 def _signed(value: float) -> str:
     if math.isnan(value):
         return NONE
-    return f"{value:+.2f}" if math.isfinite(value) else ("+∞" if value > 0 else "−∞")
+    return _minus(f"{value:+.2f}") if math.isfinite(value) else ("+∞" if value > 0 else "−∞")
+
+
+def _minus(text: str) -> str:
+    """A minus sign that is one, in place of the hyphen of programs."""
+    return text.replace("-", "−")

@@ -20,6 +20,9 @@ SVG_LIMIT = 2000
 """From so many points on WebGL draws them; below, SVG is sharper, and WebGL crawls where many x are equal."""
 
 TEMPLATES = {"light": "plotly_white", "dark": "plotly_dark"}
+_NARROW = 320
+"""Pixels that a telephone has for a drawing."""
+
 _TRACES = ("bar", "contour", "heatmap", "scatter", "scattergl")
 _OTHER_AXES = ("geo", "map", "mapbox", "polar", "scene", "ternary")
 
@@ -206,6 +209,8 @@ def drawing_of(figure: go.Figure) -> dict[str, Any]:
     gone = 40 + (22 * _legend_lines(figure) if legend else 0)
     top, bottom = max(12, figure.layout.margin.t - gone), figure.layout.margin.b - below - 14
     height = figure.layout.height - gone - below - 14
+    if legend:  # lines beyond three on a narrow page make the drawing higher, as they would else be taken from the plot
+        height += 26 * max(0, _legend_lines(figure, page=_NARROW) - 3) + 22 * (_legend_lines(figure) - 1)
     plot = max(1, height - top - bottom)
     # Plain dictionaries: each update of a plotly object costs more than all of this.
     layout = figure.layout.to_plotly_json()
@@ -236,14 +241,14 @@ def _of_size(words: dict[str, Any]) -> dict[str, Any]:
     return words | dict(font={"size": 13} | words.get("font", {}))
 
 
-def _legend_lines(figure: go.Figure) -> int:
-    """How many lines the legend needs on a page of 640 pixels."""
+def _legend_lines(figure: go.Figure, *, page: int = 640) -> int:
+    """How many lines the legend needs on a page of so many pixels."""
     lines, used = 1, 0.0
     for trace in figure.data:
         if trace.showlegend is False or not trace.name:
             continue
         width = 52 + 7.2 * len(trace.name)
-        if used + width > 640:
+        if used + width > page:
             lines, used = lines + 1, 0.0
         used += width
     return lines

@@ -33,6 +33,9 @@ X_TITLES = {
     "seconds": "training time (s)",
     "gradient_evaluations": "gradient evaluations",
 }
+MOST_WITH_SEEDS = 6
+"""Of more methods only the means are drawn: thirteen methods with eight seeds each would be a hundred lines."""
+
 _UPPER = "upper_loss"
 _TWO_LEVELS = tuple(method.title for method in METHODS.values() if method.bilevel)
 """What labels of runs with two levels begin with."""
@@ -48,7 +51,7 @@ def learning_curves(
     examples: int = 0,
     template: str = "light",
 ) -> go.Figure:
-    """What was measured on the way, one line per run; bold means where a method has several seeds.
+    """What was measured on the way, one line per run; bold means where a method has several seeds, only these of many methods.
 
     Args:
         curves: as `bidora.analysis.curves` gives it.
@@ -67,9 +70,10 @@ def learning_curves(
     if chosen.empty:
         return empty(title, f"No {' or '.join(quantities)} was recorded.", template=template)
     figure, looks = go.Figure(), styles_of(chosen, template=template)
-    banded = False
+    banded, every_seed = False, len(looks) <= MOST_WITH_SEEDS
     for (label, quantity), part in chosen.groupby(["label", "quantity"], sort=False):
-        _draw(figure, part, x, looks[label], name=_name(label, quantity, quantities), upper=quantity == _UPPER)
+        name = _name(label, quantity, quantities)
+        _draw(figure, part, x, looks[label], name=name, upper=quantity == _UPPER, every_seed=every_seed)
         if examples and _metric(quantity).endswith("accuracy") and len(looks) <= 2 and part["run"].nunique() == 1:
             _draw_band(figure, part, x, looks[label], examples)
             banded = True
@@ -82,7 +86,7 @@ def learning_curves(
     runs = f"{counted(chosen['run'].nunique(), 'run')}, {seeds_in_words(chosen['seed'])}"
     convention = f"{_split_words(quantities, examples, banded=banded)} · {runs}"
     if chosen.groupby("label")["run"].nunique().max() > 1:
-        convention += " (thin) and their mean (bold)"
+        convention += " (thin) and their mean (bold)" if every_seed else ", means over seeds"
     ends = chosen.sort_values(x).groupby(["label", "quantity"], sort=False)["value"].last()
     alt = "Last values: " + ", ".join(
         f"{_name(label, quantity, quantities)} {value:.3g}" for (label, quantity), value in ends.items()
@@ -90,7 +94,9 @@ def learning_curves(
     return finish(figure, title=title, alt=f"{alt}.", convention=convention, template=template)
 
 
-def _draw(figure: go.Figure, part: pandas.DataFrame, x: str, style: Style, *, name: str, upper: bool) -> None:
+def _draw(
+    figure: go.Figure, part: pandas.DataFrame, x: str, style: Style, *, name: str, upper: bool, every_seed: bool
+) -> None:
     """One thin line per run and phase, and a bold mean where several runs share their steps."""
     several = part["run"].nunique() > 1
     common: dict[str, Any] = dict(legendgroup=name, name=name)
@@ -98,7 +104,7 @@ def _draw(figure: go.Figure, part: pandas.DataFrame, x: str, style: Style, *, na
     marks = dict(symbol="line-ns-open", size=9) if upper else dict(symbol=style.symbol, size=7, maxdisplayed=12)
     shown, place = False, "<br>%{x:,.5~g}: %{y:.4~g}"
     for _, phase in part.groupby("phase_index", sort=True):
-        for run, line in phase.groupby("run", sort=False):
+        for run, line in phase.groupby("run", sort=False) if every_seed or not several else ():
             line = line.sort_values(x)
             figure.add_trace(
                 points_trace(len(line))(

@@ -171,7 +171,10 @@ def _path(figure: go.Figure, trail: Trail, ink: str) -> None:
             hovertemplate="V = %{x:.3f}, m = %{y:.3f}<extra></extra>",
         )
     )
-    for name, place, symbol, size in (("start", 0, "square-open", 11), ("now", -1, "circle", 12)):
+    near = (
+        abs(trail.V[-1] - trail.V[0]) < 0.15 and abs(trail.m[-1] - trail.m[0]) < 0.08
+    )  # names would lie on each other
+    for name, place, symbol, size in (("" if near else "start", 0, "square-open", 11), ("now", -1, "circle", 12)):
         _place(figure, trail.V[place], trail.m[place], name, symbol, ink, size=size)
 
 

@@ -20,7 +20,7 @@ from bidora.analysis import (
 from bidora.config import is_bilevel
 from bidora.metrics import SHARES
 from bidora.runs import Run
-from bidora.wording import score_name
+from bidora.wording import score_name, signed
 
 NONE = "No recorded run shows this yet. Train one under New run, or put recordings into data/recordings."
 
@@ -53,8 +53,8 @@ def _drift(runs: Sequence[Run]) -> list[str]:
         words.append(
             f"{label}, {_runs(part['run'].nunique())}: layers turned by {part['angle_degrees'].mean():.2f} degrees on average "
             f"(ΔD {part['delta_d'].mean():.2g}), at most {part['angle_degrees'].max():.2f}; lengths changed by "
-            f"{part['delta_m_signed_percent'].mean():+.2f} % on average, between "
-            f"{part['delta_m_signed_percent'].min():+.2f} and {part['delta_m_signed_percent'].max():+.2f} %."
+            f"{signed(part['delta_m_signed_percent'].mean())} % on average, between "
+            f"{signed(part['delta_m_signed_percent'].min())} and {signed(part['delta_m_signed_percent'].max())} %."
         )
     return words
 
@@ -95,8 +95,8 @@ def _levels(runs: Sequence[Run]) -> list[str]:
 
 def _fits(runs: Sequence[Run]) -> list[str]:
     return [
-        f"{row['label']}: slope {row['slope']:+.3g} ({_between(row, 'slope_interval')}) weight units per 1 − cos, "
-        f"r {row['pearson']:+.2f}, ρ {row['spearman']:+.2f}, {row['points']:,} points."
+        f"{row['label']}: slope {signed(row['slope'], '.3g')} ({_between(row, 'slope_interval')}) weight units per 1 − cos, "
+        f"r {signed(row['pearson'])}, ρ {signed(row['spearman'])}, {row['points']:,} points."
         for row in _fit_rows(runs)
     ]
 
@@ -106,7 +106,7 @@ def _leave_one_out(runs: Sequence[Run]) -> list[str]:
     for row in _fit_rows(runs):
         note = f" {row['note'][0].upper()}{row['note'][1:]}." if row["note"] else ""
         words.append(
-            f"{row['label']}: slope {row['slope']:+.3g}; without a point {_between(row, 'slope_without_a_point', '')}, "
+            f"{row['label']}: slope {signed(row['slope'], '.3g')}; without a point {_between(row, 'slope_without_a_point', '')}, "
             f"without a layer {_between(row, 'slope_without_a_layer', '')}.{note}"
         )
     return words
@@ -160,7 +160,7 @@ def _score(row: dict[str, Any], metric: str) -> str:
 
 def _between(row: dict[str, Any], name: str, level: str = "95 % ") -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{level}{low:+.3g} to {high:+.3g}" if math.isfinite(low) else "no interval"
+    return f"{level}{signed(low, '.3g')} to {signed(high, '.3g')}" if math.isfinite(low) else "no interval"
 
 
 def _xi(scale: str) -> str:
