@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """How far each layer's magnitude (ΔM) and direction (ΔD) moved, and how the two go together.
 
   bidora analyse last                                     the adapter of a run
-  bidora analyse my-adapter --base roberta-base           any PEFT adapter folder (LoRA, DoRA, BiDoRA)
+  bidora analyse my-adapter --base roberta-base           any PEFT adapter folder that changes weights
   bidora analyse tuned/ --base original/                  any two checkpoints (safetensors)
   bidora analyse last --json out.json                     both norm axes, table and fit, for other programs
 

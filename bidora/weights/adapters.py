@@ -1,7 +1,7 @@
 """A saved PEFT adapter as matrices: which layers it changes, by which A, B, scale and magnitude.
 
 Read straight from adapter_config.json and adapter_model.safetensors, so that PEFT is not imported and the backbone is
-not built. LoRA, rank-stabilised LoRA and DoRA (which BiDoRA saves as) on linear layers.
+not built. LoRA, rank-stabilised LoRA and DoRA (which BiDoRA saves as) on linear layers; other kinds: `bidora.weights.peft_merge`.
 """
 
 from __future__ import annotations

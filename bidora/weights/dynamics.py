@@ -16,6 +16,7 @@ from bidora.decomposition import Axis, unit_change
 from bidora.errors import LabError
 from bidora.weight_files import layer_matrices, layer_of
 from bidora.weights.adapters import is_adapter, read_adapter
+from bidora.weights.peft_merge import adapter_kind, merged_pairs
 from bidora.weights.tensors import NamedTensors, Source, open_tensors
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def dynamics_of(
 ) -> pandas.DataFrame:
     """ΔM and ΔD of every trained layer, on merged weights in float64 (DoRA, eqs 3 and 4).
 
-    Works on any PEFT adapter folder (LoRA, rank-stabilised LoRA, DoRA, BiDoRA) and on any pair of checkpoints, one
-    tensor at a time. Names are matched although one side may lack the prefix of the task model (bert., esm., model.).
+    Works on any PEFT adapter folder and on any pair of checkpoints: LoRA, DoRA and BiDoRA one tensor at a time, adapters of
+    other kinds (AdaLoRA, VeRA, FourierFT …) by letting PEFT merge them, for which `base` must be a whole model.
+    Names are matched although one side may lack the prefix of the task model (bert., esm., model.).
 
     Args:
         base: the model before: folder, .safetensors file (sharded too), module or state dict.
@@ -62,12 +64,12 @@ def dynamics_of(
         )
     before = open_tensors(base)
     if isinstance(after, (str, os.PathLike, nn.Module, Mapping)):
-        table, unchanged = _table(before, after, axis, modules, each)
+        table, unchanged = _table(base, before, after, axis, modules, each)
     else:
         sources = list(after)
         if not sources:
             raise LabError("nothing to compare with the base model", hint="give at least one adapter or checkpoint")
-        parts = [_table(before, source, axis, modules, each) for source in sources]
+        parts = [_table(base, before, source, axis, modules, each) for source in sources]
         for step, (part, _) in zip(_steps(sources), parts):
             part.insert(0, "step", step)
         table, unchanged = pandas.concat([part for part, _ in parts], ignore_index=True), max(n for _, n in parts)
@@ -94,13 +96,20 @@ def module_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _table(
-    before: NamedTensors, after: Source, axis: Axis, modules: Sequence[str], each: Callable[[str], None] | None
+    base: Source,
+    before: NamedTensors,
+    after: Source,
+    axis: Axis,
+    modules: Sequence[str],
+    each: Callable[[str], None] | None,
 ) -> tuple[pandas.DataFrame, int]:
     """The rows of one adapter or checkpoint, and how many layers were left out as unchanged."""
     import pandas
 
     if isinstance(after, (str, os.PathLike)) and is_adapter(Path(after)):
-        pairs = _adapted_pairs(before, Path(after), modules)
+        folder = Path(after).parent if Path(after).is_file() else Path(after)
+        known = adapter_kind(folder) in ("LORA", "")  # "": the reader of LoRA says what is wrong
+        pairs = _adapted_pairs(before, folder, modules) if known else _merged_pairs(base, folder, modules)
         rows = [_row(name, first, second, axis) for name, first, second in _told(pairs, each)]
         unchanged = 0
     else:
@@ -140,6 +149,19 @@ def _adapted_pairs(before: NamedTensors, folder: Path, modules: Sequence[str]) -
         weight = before.read(place)
         weight = weight.T if layer.transposed else weight
         yield place.removesuffix(".weight"), weight, adapter.merged(layer, weight)
+
+
+def _merged_pairs(base: Source, folder: Path, modules: Sequence[str]) -> Pairs:
+    """The same for an adapter of another kind, which PEFT merges."""
+    pairs = {name: (one, other) for name, one, other in merged_pairs(base, folder)}
+    if not pairs:
+        raise LabError(
+            f"{folder} changes no linear layer: it is an adapter of kind {adapter_kind(folder)[:40]}",
+            hint="ΔM and ΔD are those of linear layers' weights; there are none to compare",
+            kind="model",
+        )
+    for name in _chosen(pairs, modules, str(folder)):
+        yield name, *pairs[name]
 
 
 def _checkpoint_pairs(
