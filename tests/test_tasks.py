@@ -273,6 +273,29 @@ def test_selection_keeps_groups_together(task):
     assert any("similar ones together" in note for note in prepared.notes)
 
 
+def test_the_upper_split_can_keep_groups_together(task):
+    split = classes(60, 60)
+    families = tuple(f"family {row // 6}" for row in range(120))
+    task(split, groups=families)
+    family = dict(zip(split.ids, families))
+    config = RunConfig(examples_per_class=0, selection_fraction=0.1)
+    random, together = prepare(config), prepare(config.replace(upper_data="held-out-families"))
+    assert together.train.digest() == random.train.digest(), "the same training data, cut in another way"
+    assert not {family[each] for each in together.upper.ids} & {family[each] for each in together.lower.ids}
+    assert sorted([*together.upper.ids, *together.lower.ids]) == sorted(random.train.ids)
+    shared = {family[each] for each in random.lower.ids}
+    many = sum(family[each] in shared for each in random.upper.ids)
+    (note,) = (note for note in random.notes if "have similar ones in the lower split" in note)
+    assert note.startswith(f"{many} of {len(random.upper)} examples") and "upper_data=held-out-families" in note
+    assert not any("have similar ones in the lower split" in note for note in together.notes)
+
+
+def test_groups_can_only_be_kept_together_where_there_are_any(task):
+    task(classes(30, 30))
+    with pytest.raises(LabError, match="knows which inputs resemble each other"):
+        prepare(RunConfig(upper_data="held-out-families"))
+
+
 def test_selection_that_leaves_nothing(task):
     task(classes(3, 3))
     with pytest.raises(LabError, match=r"selection_fraction=0\.1 leaves 0 examples"):

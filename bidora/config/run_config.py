@@ -132,8 +132,9 @@ class RunConfig(Portable):
     upper_data: str = setting(
         "held-out",
         group="two levels",
-        help="data of the upper level: a part held out from the lower level, or the same data (alternation control)",
-        choices=("held-out", "same"),
+        help="data of the upper level: a part held out from the lower level at random, one that keeps similar inputs "
+        "together, or the same data (alternation control)",
+        choices=("held-out", "held-out-families", "same"),
     )
     upper_fraction: float = setting(
         0.2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bidora.config import RunConfig, is_bilevel
 from bidora.errors import LabError, did_you_mean
 from bidora.models import get_model
@@ -93,13 +95,47 @@ def prepare(config: RunConfig, progress: Progress | None = None) -> Prepared:
         if config.upper_data == "same":
             upper = train
         else:
-            # several references of one input would give the upper level away
-            groups = train.inputs if data.kind == "generation" else ()
             lower, upper, remarks = two_levels(
-                train, data.kind, config.upper_fraction, seed=config.seed, labels=data.labels, groups=groups
+                train,
+                data.kind,
+                config.upper_fraction,
+                seed=config.seed,
+                labels=data.labels,
+                groups=_kept_together(task, config, data, train),
             )
-            notes += remarks
+            notes += [*remarks, *_related(data, lower, upper)]
     return Prepared(data.kind, data.labels, train, lower, upper, selection, data.test, tuple(notes), data.metrics)
+
+
+def _kept_together(task: Task, config: RunConfig, data: TaskData, train: Split) -> Sequence[str]:
+    """Names of what lower and upper split must not share; the reference cuts at random, so empty unless asked for."""
+    if data.kind == "generation":
+        return train.inputs  # several references of one input would give the upper level away
+    if config.upper_data != "held-out-families":
+        return ()
+    if not data.groups:
+        raise LabError(
+            f"upper_data=held-out-families needs a task that knows which inputs resemble each other, and task={task.name} "
+            "does not",
+            hint="use upper_data=held-out",
+        )
+    family = dict(zip(data.train.ids, data.groups))
+    return [family[each] for each in train.ids]
+
+
+def _related(data: TaskData, lower: Split, upper: Split) -> list[str]:
+    """A remark where the upper split resembles the lower one: what is held out then is not new."""
+    family = dict(zip(data.train.ids, data.groups))
+    if data.kind == "generation" or not family:
+        return []
+    known = {family[each] for each in lower.ids}
+    many = sum(family[each] in known for each in upper.ids)
+    if not many:
+        return []
+    return [
+        f"{many} of {len(upper)} examples of the upper split have similar ones in the lower split; "
+        "upper_data=held-out-families keeps these together"
+    ]
 
 
 def _selection(config: RunConfig, data: TaskData, notes: list[str]) -> tuple[Split, Split | None]:
