@@ -24,6 +24,7 @@ def test_no_answer_yet_is_friendly(exercise):
         (36, "two gradients"),
         (60, "reuses"),
         (47, "add up"),
+        ("48", "give one number"),
     ],
 )
 def test_cost(answer, named):

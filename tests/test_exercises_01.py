@@ -119,3 +119,24 @@ def test_turned_draws_what_it_is_told():
 
 def test_text():
     assert text_problems("01", EXERCISES) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "named"),
+    [
+        ("01-length", lambda w: w / w.norm(dim=1, keepdim=True), "these are the directions"),
+        (
+            "01-delta-d",
+            lambda b, a: (1 - decompose(b).direction * decompose(a).direction).mean(),
+            "a sum over their entries",
+        ),
+        (
+            "01-delta-d",
+            lambda b, a: (decompose(b).direction - decompose(a).direction).abs().mean(),
+            "entries of V moved",
+        ),
+    ],
+)
+def test_directions_taken_for_something_else(key, answer, named):
+    words = said(key, answer)
+    assert words.startswith("✗") and named in words

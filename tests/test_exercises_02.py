@@ -40,6 +40,10 @@ def update(x, A, B):
         (lambda x, w, b, A, B, alpha: alpha / len(A) * (x @ w.T + update(x, A, B)) + b, "scaled along"),
         (lambda x, w, b, A, B, alpha: x @ w.T + b - alpha / len(A) * update(x, A, B), "sign"),
         (lambda x, w, b, A, B, alpha: x @ w + b + alpha / len(A) * update(x, A, B), "x @ W0.T"),
+        (lambda x, w, b, A, B, alpha: x @ w.T + b + alpha / A.shape[1] * update(x, A, B), "A.shape[0]"),
+        (lambda x, w, b, A, B, alpha: x @ (w + alpha / len(A) * B @ A).T + b, "BA was formed"),
+        (lambda x, w, b, A, B, alpha: x @ w.T + b + alpha / len(A) * (x @ (A.T @ B.T)), "BA was formed"),
+        (lambda x, w, b, A, B, alpha: x @ w.T + b + alpha / len(A) * (x @ A @ B), "shapes do not fit"),
         (lambda x, w, b, A, B, alpha: 0 * x @ w.T, "is not x W0ᵀ"),
     ],
 )
@@ -149,3 +153,8 @@ def test_left_over_draws(change):
 
 def test_text():
     assert text_problems("02", EXERCISES) == []
+
+
+def test_gradients_in_each_others_place():
+    words = said("02-gradient", lambda x, g, A, B, s: (s * g.T @ (x @ A.T), s * (g @ B).T @ x))
+    assert words.startswith("✗") and "each other's place" in words

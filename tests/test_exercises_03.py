@@ -96,13 +96,15 @@ class Layer(nn.Module):
     def __init__(self, base, rank, alpha, *, wrong=""):
         super().__init__()
         self.base = base.requires_grad_(wrong == "base trained")
-        self.scale, self.wrong = (1.0 if wrong == "scale" else alpha / rank), wrong
+        self.scale, self.wrong = {"scale": 1.0, "alpha": alpha}.get(wrong, alpha / rank), wrong
         self.lora_A = nn.Parameter(torch.randn(rank, base.in_features))
         zero = torch.ones if wrong == "B drawn" else torch.zeros
         shape = (rank, base.out_features) if wrong == "B turned" else (base.out_features, rank)
         self.lora_B = nn.Parameter(zero(*shape))
         norm = base.weight.detach().norm(dim=1)
         self.magnitude = norm.clone() if wrong == "m no parameter" else nn.Parameter(norm.clone())
+        if wrong == "m of ones":
+            self.magnitude = nn.Parameter(torch.ones_like(norm))
         self.first_norm = norm.unsqueeze(1)
 
     def forward(self, x):
@@ -112,7 +114,7 @@ class Layer(nn.Module):
         V = self.base.weight + self.scale * self.lora_B @ self.lora_A
         if wrong == "lora":
             return F.linear(x, V, self.base.bias)
-        norm = self.first_norm if wrong == "norm once" else V.norm(dim=1, keepdim=True)
+        norm = self.first_norm if wrong == "norm once" else V.norm(dim=0 if wrong == "columns" else 1, keepdim=True)
         norm = norm if wrong == "attached" else norm.detach()
         y = F.linear(x, self.magnitude[:, None] * V / norm)
         bias = {"no bias": 0, "bias twice": 2}.get(wrong, 1) * self.base.bias
@@ -128,7 +130,10 @@ class Layer(nn.Module):
     [
         ("base trained", "stays frozen"),
         ("m no parameter", "magnitude would never be trained"),
-        ("B drawn", "step 0"),
+        ("B drawn", "B must begin at zero"),
+        ("m of ones", "m must begin at the row norms"),
+        ("columns", "the forward is at fault"),
+        ("alpha", "scaled by α"),
         ("B turned", "self.lora_B should have shape"),
         ("scale", "scale α/r is missing"),
         ("lora", "this is LoRA"),

@@ -81,6 +81,7 @@ def test_headings_in_the_notebook_are_those_of_the_exercises() -> None:
         (lambda x, y: (slope_of(x, y), slope_of(x, y)), "your r is the slope"),
         (lambda x, y: (slope_of(x, y), 0.123), "never beyond"),
         (lambda x, y: slope_of(x, y), "two numbers"),
+        (lambda x, y: (slope_of(x, y), np.corrcoef(x, y)), "table of all pairs"),
     ],
 )
 def test_slope(line: Callable[..., Any], message: str) -> None:

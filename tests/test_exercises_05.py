@@ -183,6 +183,19 @@ def by_autograd(V, m, xi, *, graph: bool = True, direct: bool = True, sign: floa
     return sign * h
 
 
+def gradients_left_behind(V, m, xi):
+    V, m = V.clone().requires_grad_(), m.clone().requires_grad_()
+    LOW.value(V, m).backward(create_graph=True)
+    UP.value(V - xi * V.grad, m).backward()  # adds to what the first call left in m.grad
+    return m.grad
+
+
+@pytest.mark.filterwarnings("ignore:Using backward.. with create_graph")
+def test_missing_term_with_gradients_left_behind() -> None:
+    with pytest.raises(Misconception, match="Forgot to zero"):
+        VERIFY["05-missing-term"](gradients_left_behind)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -136,6 +136,26 @@ def upper_answer(how: str):
     return answer
 
 
+def gradients_left_behind(lower, upper, V, m, xi):
+    V, m = leaves(V), leaves(m)
+    lower(V, m).backward(create_graph=True)
+    upper({name: tensor - xi * tensor.grad for name, tensor in V.items()}, m).backward()
+    return {name: tensor.grad for name, tensor in m.items()}
+
+
+@pytest.mark.filterwarnings("ignore:Using backward.. with create_graph")
+def test_upper_with_gradients_left_behind() -> None:
+    with pytest.raises(Misconception, match="Forgot to zero"):
+        VERIFY["06-upper"](gradients_left_behind)
+
+
+def test_steps_without_leaves_are_told_to_make_some() -> None:
+    with pytest.raises(Misconception, match="autograd follows leaves only"):
+        VERIFY["06-lower"](lambda loss, V, m, rate: slopes_of(loss, V, m))
+    with pytest.raises(Misconception, match="autograd follows leaves only"):
+        VERIFY["06-upper"](lambda lower, upper, V, m, xi: slopes_of(lower, V, m))
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -147,7 +167,7 @@ def upper_answer(how: str):
         ("lower step on the upper split", "taken on the upper split"),
         ("minus h", "sign of h"),
         ("V in place", "must not move"),
-        ("sign of the step", "differs from the library"),
+        ("sign of the step", "uphill"),
     ],
 )
 def test_upper(how: str, message: str) -> None:

@@ -70,6 +70,7 @@ WRONG = [
     ("07-interval", lambda s: half(s, t.ppf(0.95, 3)), "0.975"),
     ("07-interval", lambda s: (min(s) - 1, max(s)), "around the mean"),
     ("07-interval", lambda s: np.mean(s), "two numbers"),
+    ("07-interval", lambda s: half([100 * each for each in s], t.ppf(0.975, 3)), "per cent"),
     ("07-interval", lambda s: (np.mean(s) - 0.5, np.mean(s) + 0.5), "for these four it should be"),
     ("07-paired", lambda a, b: [b[s] - a[s] for s in (0, 1, 2)], "sign is turned"),
     ("07-paired", lambda a, b: [x - y for x, y in zip(a.values(), b.values())], "not on the same seed"),

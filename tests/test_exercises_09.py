@@ -94,6 +94,7 @@ def test_other_questions_are_taken(capsys):
         ("train", "memorises"),
         ("lower", "lower split trains"),
         ("upper", "trains the magnitude"),
+        ("validation", "has no part of this name"),
         ("all", "one of"),
     ],
 )
@@ -107,6 +108,7 @@ def test_data_that_nothing_may_be_chosen_on(answer, words, capsys):
     ("sentence", "words"),
     [
         ("DoRA is better than LoRA in all of the 3 seeds.", "claims more"),
+        ("DoRA is not shown to be better than LoRA in 3 seeds.", "even with a “not”"),
         ("DoRA is higher than LoRA, by 0 to 1.6 points, here.", "how many seeds"),
         ("DoRA is higher than LoRA in most seeds, by 0 to 1.6 points.", "name that number"),
         ("DoRA is higher than LoRA in two of three seeds here.", "with their range"),

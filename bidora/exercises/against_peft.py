@@ -66,7 +66,7 @@ def verify_layer(layer_class: Callable[..., Any]) -> str:
     if trained - set(shapes):
         raise Misconception(f"{', '.join(sorted(trained - set(shapes)))} would be trained; the base layer stays frozen")
     if not same(tensor_of(y, base(x), "y"), base(x)):
-        raise Misconception("step 0 is not the pretrained layer: B must begin at zero and m at the row norms of W0")
+        raise Misconception(f"step 0 is not the pretrained layer: {_not_pretrained(mine, base)}")
     theirs = peft_layer(base, rank=rank, alpha=alpha)
     ours = tuple(getattr(mine, name) for name in shapes)
     with torch.no_grad():
@@ -77,6 +77,18 @@ def verify_layer(layer_class: Callable[..., Any]) -> str:
     return f"your layer is PEFT's: outputs differ by at most {apart:.0e}, gradients of A, B and m agree as well."
 
 
+def _not_pretrained(mine: Any, base: nn.Linear) -> str:
+    """Why a layer differs from its base before the first step."""
+    if mine.lora_B.any():
+        return "B must begin at zero"
+    if not same(mine.magnitude.detach(), base.weight.detach().norm(dim=1)):
+        return "m must begin at the row norms of W0"
+    return (
+        "B is zero and m is ‖W0‖, so the forward is at fault. It must give x W0ᵀ + bias here: is the norm taken over dim=1 "
+        "with keepdim=True, is m of shape (out, 1) where it multiplies, is the bias there once?"
+    )
+
+
 def _apart(mine: Any, theirs: Any, x: Tensor, base: nn.Linear, scale: float) -> float:
     """Largest difference between a student's layer and PEFT's; names what is behind one that is too large."""
     with torch.no_grad():
@@ -84,6 +96,7 @@ def _apart(mine: Any, theirs: Any, x: Tensor, base: nn.Linear, scale: float) -> 
         lora_A, lora_B, m = peft_tensors(theirs)
         weight, bias = base.weight, base.bias
         V, unscaled = weight + scale * lora_B @ lora_A, weight + lora_B @ lora_A
+        scaled = weight + scale * len(lora_A) * lora_B @ lora_A  # α in place of α/r
         column = m[:, None]
         refuse(
             answer,
@@ -94,6 +107,7 @@ def _apart(mine: Any, theirs: Any, x: Tensor, base: nn.Linear, scale: float) -> 
                 (x @ (column * V / weight.norm(dim=1, keepdim=True)).T + bias, "‖V‖ was computed once, at the start: it "
                  "is ‖W0‖ there, but V moves. Compute it in every forward"),
                 (x @ (column * unscaled / unscaled.norm(dim=1, keepdim=True)).T + bias, "the scale α/r is missing"),
+                (x @ (column * scaled / scaled.norm(dim=1, keepdim=True)).T + bias, "scaled by α; s is α divided by the rank"),
                 (x @ (column * V).T + bias, "V is not normalised: divide each row by its length"),
             ),
         )  # fmt: skip

@@ -34,7 +34,7 @@ def check(key: str, *answers: Any) -> None:
     except Misconception as error:
         text, solved = f'✗ {key}: {error}\n  hint("{key}") helps, and trying again costs nothing.', False
     except Exception as error:  # the student's own code
-        text, solved = f"✗ {key}: your code stopped with {type(error).__name__}: {error}", False
+        text, solved = f'✗ {key}: your code stopped with {type(error).__name__}: {error}\n  hint("{key}") helps.', False
     print(text)
     if not solved and os.environ.get(STRICT) == "strict":
         raise AssertionError(text)

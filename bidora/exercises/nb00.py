@@ -61,7 +61,9 @@ def learning(task: str, quantity: str) -> go.Figure:
 def _verify_cost(answer: Any) -> str:
     wanted = gradient_evaluations(FIRST)
     steps = FIRST.steps
-    wrong = {
+    if not isinstance(answer, (int, float)):
+        raise Misconception(f"give one number; this is {type(answer).__name__}")
+    wrong: dict[float, str] = {
         steps: "these are the lower steps of the search alone. Every upper step computes gradients as well, and "
         "after the search everything is trained again",
         2 * steps: "search and retraining are counted, the upper steps are not: one after every lower step, and each "

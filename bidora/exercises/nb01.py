@@ -46,6 +46,8 @@ def _verify_length(lengths: Callable[[Tensor], Tensor]) -> str:
         weight, _ = weights(shape)
         right = decompose(weight).magnitude
         answer = tensor_of(answer_of(lengths, weight), right, "the magnitude")
+        if same(answer, decompose(weight).direction):
+            raise Misconception("these are the directions V, rows of length 1; the lengths m were asked for")
         if same(answer.flatten(), right) and answer.ndim == 2:
             raise Misconception(
                 f"the numbers are right, the shape {tuple(answer.shape)} is not: one number per row is {tuple(right.shape)}; "
@@ -137,6 +139,14 @@ def _verify_delta_d(delta_d: Callable[[Tensor, Tensor], Tensor]) -> str:
                     "the dot product of rows that were not normalised is no cosine: divide by both lengths",
                 ),
                 (
+                    (1 - first * second).mean(),
+                    "the cosine of two rows is a sum over their entries: add up along dim=1 first, then take 1 minus that",
+                ),
+                (
+                    (first - second).abs().mean(),
+                    "this is how far the entries of V moved; ΔD asks for the angle between rows: 1 minus their dot product",
+                ),
+                (
                     (first - second).norm(dim=1).mean(),
                     "this is the distance ‖u − v‖; 1 − cos is half of its square",
                 ),
@@ -166,7 +176,7 @@ def _verify_tiny(delta_d: Callable[[Tensor, Tensor], Tensor]) -> str:
         raise Misconception(f"ΔD is one number per layer; this has shape {tuple(answer.shape)}")
     ratio = float(answer) / float(right)
     if abs(ratio - 1) < 0.03:
-        return f"{float(answer):.3e} where θ²/2 = {float(right):.3e}: all digits are there, in float32."
+        return f"{float(answer):.3e} where θ²/2 = {float(right):.3e}: all digits are there."
     if abs(ratio - 2) < 0.06:
         raise Misconception("twice too large: ‖u − v‖² = 2 − 2 cos, so half of it is 1 − cos")
     if abs(float(answer) / angle - 1) < 0.03:

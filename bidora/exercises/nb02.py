@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bidora.decomposition import merged_weight
 from bidora.exercises.answers import answer_of, refuse, same, tensor_of
@@ -66,8 +67,12 @@ def _verify_forward(forward: Callable[..., Tensor]) -> str:
         x, weight, bias, lora_A, lora_B, alpha = each
         s, base, update = each.scale, x @ weight.T, x @ lora_A.T @ lora_B.T
         right = base + bias + s * update
-        answer = tensor_of(answer_of(forward, *each), right, "y")
+        answer, formed = _watched(forward, each, right)
         wrong = [
+            (
+                base + bias + alpha / lora_A.shape[1] * update,
+                "divided by the number of inputs: A is (rank, in), so the rank is A.shape[0]",
+            ),
             (base + bias + update, "the scale is missing: the update counts s = α/r times"),
             (base + bias + alpha * update, "scaled by α; s is α divided by the rank"),
             (base + bias + update / s, "scaled by r/α; s = α/r is the other way up"),
@@ -85,13 +90,47 @@ def _verify_forward(forward: Callable[..., Tensor]) -> str:
         refuse(answer, wrong)
         if not same(answer, right):
             raise Misconception(f"for a weight of shape ({outputs}, {inputs}) y is not x W0ᵀ + b + s · x Aᵀ Bᵀ")
+        if formed:
+            raise Misconception(
+                "y is right, but BA was formed on the way: a matrix as large as W0, with its own gradient. Multiply x by Aᵀ "
+                "first, which leaves only (tokens, rank), then by Bᵀ"
+            )
     return "y = x W0ᵀ + b + s · (x Aᵀ) Bᵀ, and BA was never formed: two thin products in place of a wide one."
+
+
+class _Products(TorchDispatchMode):
+    """Notes the shapes of all matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if "mm" in func.name():  # mm, addmm, bmm
+            self.shapes.add(tuple(result.shape))
+        return result
+
+
+def _watched(forward: Callable[..., Tensor], each: Parts, right: Tensor) -> tuple[Tensor, bool]:
+    """A student's y, and whether a product of the size of BA was computed for it."""
+    with _Products() as products:
+        try:
+            given = answer_of(forward, *each)
+        except RuntimeError as error:
+            raise Misconception(
+                f"shapes do not fit ({str(error).splitlines()[0]}): x is (tokens, in), A (rank, in), B (out, rank), so x meets "
+                "A and B transposed"
+            ) from error
+    size = tuple(each.weight.shape)
+    found = {shape[-2:] for shape in products.shapes}
+    return tensor_of(given, right, "y"), bool(found & {size, size[::-1]})
 
 
 def _verify_start(start: Callable[[int, int, int], tuple[Tensor, Tensor]]) -> str:
     rank, inputs, outputs = 3, 7, 5
     answer = answer_of(start, rank, inputs, outputs)
-    if not isinstance(answer, tuple) or len(answer) != 2:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise Misconception("return two tensors: A, B")
     if any(each is None or each is Ellipsis for each in answer):
         raise Unanswered
@@ -176,10 +215,12 @@ def _verify_gradients(gradients: Callable[..., tuple[Tensor, Tensor]]) -> str:
         g = torch.randn(len(x), outputs, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
         right_A, right_B = s * (g @ each.lora_B).T @ x, s * g.T @ (x @ each.lora_A.T)
         answer = answer_of(gradients, x, g, each.lora_A, each.lora_B, s)
-        if not isinstance(answer, tuple) or len(answer) != 2:
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise Misconception("return two tensors: ∇A, ∇B")
         if any(part is None or part is Ellipsis for part in answer):
             raise Unanswered
+        if all(same(tensor_of(part, right, "∇"), right) for part, right in zip(answer, (right_B, right_A))):
+            raise Misconception("∇A and ∇B are in each other's place: return ∇A first")
         for name, part, right in zip("AB", answer, (right_A, right_B)):
             tensor = tensor_of(part, right, f"∇{name}")
             refuse(

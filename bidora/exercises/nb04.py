@@ -48,8 +48,10 @@ def _verify_slope(line: Pair) -> str:
     answer = line(x, y)
     if answer is None:
         raise NotImplementedError
-    if np.shape(answer) != (2,):
-        raise Misconception(f"return two numbers, slope and r; this has shape {np.shape(answer)}")
+    if not isinstance(answer, (tuple, list, np.ndarray)) or [np.size(each) for each in answer] != [1, 1]:
+        raise Misconception(
+            "return two numbers, slope and r. (np.corrcoef gives a table of all pairs; r is its entry [0, 1])"
+        )
     slope, r = (float(each) for each in answer)
     right, tight, n = slope_of(x, y), float(np.corrcoef(x, y)[0, 1]), len(x)
     wrong_slopes = (

@@ -237,7 +237,7 @@ def _verify_missing_term(mended: Callable[..., Any]) -> str:
         found = mended(torch.tensor(V, dtype=torch.float64), torch.tensor(m, dtype=torch.float64), xi)
         if found is None or found is Ellipsis:
             raise NotImplementedError
-        return float(found)
+        return float(torch.as_tensor(found).detach())
 
     _judge(
         number,
@@ -253,6 +253,11 @@ def _verify_missing_term(mended: Callable[..., Any]) -> str:
                 "now the direct part is missing: L_val must see m itself too, not only through V'",
             ),
             (lambda V, m, xi: -sum(_parts(V, m, xi)), "the sign is turned round"),
+            (
+                lambda V, m, xi: sum(_parts(V, m, xi)) + PROBLEM.lower.by_magnitude(V, m),
+                "∂L_tr/∂m is in it as well: the first .backward() left it in m.grad, and the second added to it. Forgot to zero "
+                "the gradients; torch.autograd.grad leaves nothing behind",
+            ),
             (
                 lambda V, m, xi: PROBLEM.upper.by_magnitude(V, m),
                 "the upper loss is taken at V, before the lower step",

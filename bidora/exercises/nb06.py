@@ -63,6 +63,19 @@ def _gradient(loss: Loss, direction: Parameters, magnitude: Parameters, *, by_ma
     return dict(zip(wanted, torch.autograd.grad(loss(heads, lengths), list(wanted.values())), strict=True))
 
 
+def _asked(function: Callable[..., Any], *given: Any) -> Any:
+    """What a student's step gives; V and m come as plain tensors."""
+    try:
+        return answer_of(function, *given)
+    except RuntimeError as error:
+        if "does not require grad" not in str(error):
+            raise
+        raise Misconception(
+            "V and m are plain tensors here, and autograd follows leaves only: make some with "
+            ".detach().clone().requires_grad_() of those by which you differentiate, and give them to the loss"
+        ) from error
+
+
 def _dict_of(answer: Any, like: Parameters, what: str) -> Parameters:
     """An answer as a dict of tensors with the expected names.
 
@@ -136,7 +149,7 @@ def _verify_lower(lower_step: Callable[..., Any]) -> str:
     loss, _, direction, magnitude = _problem()
     slope = _gradient(loss, direction, magnitude)
     right, before_V, before_m = plus(direction, slope, factor=-RATE), _copies(direction), _copies(magnitude)
-    answer = answer_of(lower_step, loss, direction, magnitude, RATE)
+    answer = _asked(lower_step, loss, direction, magnitude, RATE)
     _untouched(before_m, magnitude, "m, which a lower step must not move,")
     _untouched(before_V, direction, "V")
     if any(tensor.grad is not None for tensor in magnitude.values()):
@@ -162,7 +175,7 @@ def _verify_upper(upper_gradient: Callable[..., Any]) -> str:
     before_V, before_m = _copies(direction), _copies(magnitude)
     found = hypergradient(lower, upper, direction, magnitude, step=XI)
     right, unrolled = found.total(), plus(direction, _gradient(lower, direction, magnitude), factor=-XI)
-    answer = answer_of(upper_gradient, lower, upper, direction, magnitude, XI)
+    answer = _asked(upper_gradient, lower, upper, direction, magnitude, XI)
     _untouched(before_V, direction, "V, which an upper step must not move,")
     _untouched(before_m, magnitude, "m")
     given = _dict_of(answer, right, "h")
@@ -194,7 +207,16 @@ def _verify_upper(upper_gradient: Callable[..., Any]) -> str:
             "the lower step was taken on the upper split",
         ),
         (hypergradient(lower, upper, direction, magnitude, step=1.0).total(), "ξ is missing: the step has length 1"),
+        (
+            hypergradient(lambda V, m: -lower(V, m), upper, direction, magnitude, step=XI).total(),
+            "the lower step goes uphill: V' = V − ξ · ∇_V L_tr",
+        ),
         (negated(right), "the sign of h: it is the gradient, not the step"),
+        (
+            plus(right, _gradient(lower, direction, magnitude, by_magnitude=True)),
+            "∇_m L_tr is in it as well: the first .backward() left it in m's .grad, and the second added to it. Forgot to zero "
+            "the gradients; torch.autograd.grad leaves nothing behind",
+        ),
     )
     if _equal(given, right, 1e-8):
         norms = found.norms()

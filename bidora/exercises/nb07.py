@@ -61,6 +61,8 @@ def _verify_interval(interval: Callable[[Sequence[float]], Any]) -> str:
     scores = np.array(SCORES)
     n, mean, right = len(scores), scores.mean(), mean_interval(scores)
     half, factor = (high - low) / 2, (right.high - mean) / (scores.std(ddof=1) / math.sqrt(n))
+    if close((low + high) / 2, 100 * mean, 1e-2):
+        raise Misconception("these are per cent; the scores are shares from 0 to 1, and so is their interval")
     if not close((low + high) / 2, mean, 1e-4):
         raise Misconception(f"the interval should lie around the mean, {mean:.4f}")
     error = scores.std(ddof=1) / math.sqrt(n)

@@ -73,6 +73,8 @@ _CHOOSING = {
     "test": "then the test score is no longer a test: of twenty learning rates tried, the luckiest wins, and its luck is in the score",
     "train": "a setting chosen by training scores is the one that memorises best",
     "lower": "a setting chosen by training scores is the one that memorises best; and with BiDoRA the lower split trains A, B and head",
+    "validation": "the lab has no part of this name: “validation” is said of the upper split, which trains the magnitude, and of data "
+    "kept aside to choose settings on. Which of the five is kept aside?",
     "upper": "the upper split trains the magnitude, so BiDoRA has seen it; LoRA and DoRA train on it as well",
 }
 
@@ -96,7 +98,10 @@ def _verify_sentence(runs: Sequence[Run], answer: str) -> str:
     low = text.lower().replace("−", "-")
     said = next((word for word in _TOO_MUCH if re.search(rf"\b{word}\b", low)), "")
     if said:
-        raise Misconception(f"“{said}” claims more than these runs can carry. Say what was seen, in how many seeds")
+        raise Misconception(
+            f"“{said}” claims more than these runs can carry, and even with a “not” before it readers remember the verdict. "
+            "Say what was seen: higher in how many seeds, lower in how many, by how much"
+        )
     pairs = paired_differences(runs)
     count = int(pairs["pairs"].max()) if len(pairs) else 0
     words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
