@@ -61,7 +61,8 @@ def which_score(metrics: Sequence[str]) -> str:
     """
     asked = st.query_params.get("metric", "")
     if asked in metrics and asked != score_name(asked):
-        st.session_state["metric"] = asked  # the box knows readable names only and would fall back to the first score
+        st.query_params["metric"] = score_name(asked)  # the box knows readable names only, and reads the address once
+        st.rerun()
     return st.selectbox(
         "Score", metrics, format_func=score_name, key="metric", bind="query-params", persist_state="page"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -22,8 +23,11 @@ from bidora.analysis import (
     usual_reference,
 )
 
+if TYPE_CHECKING:
+    import pandas
+
 _EVERY = "every two"
-_MOST_SENTENCES = 16
+_MOST_ROWS = 16
 """More sentences than these are folded: 13 methods make 78 pairs, and the chart says the same at a glance."""
 
 
@@ -61,7 +65,9 @@ def scores_part(compared: Compared) -> None:
         code=compared.cell.draw(f"figures.scores(analysis.comparison(runs), metric={metric!r}{constant})"),
     )
     st.markdown("## All scores, costs and changes of the weights")
-    st.dataframe(readable_comparison(table), hide_index=True, width="stretch", key="compared-table")
+    st.dataframe(
+        readable_comparison(table), hide_index=True, width="stretch", height=_height(table), key="compared-table"
+    )
     st.caption("Brackets: 95 % intervals; the column interval says of what. Means over seeds where there are several.")
 
 
@@ -73,7 +79,7 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
     _say(pairs["verdict"].tolist())
     readable = readable_differences(pairs)
     if pairs["pairs"].max() > 1:
-        st.dataframe(readable, hide_index=True, width="stretch", key="differences-table")
+        st.dataframe(readable, hide_index=True, width="stretch", height=_height(readable), key="differences-table")
         st.markdown(
             "Wilcoxon’s signed-rank test on the shared seeds, exact; [p corrected](glossary?term=p_corrected) for the number "
             "of tests in this table (Holm); [d_z](glossary?term=effect_size): mean difference over its spread; "
@@ -89,8 +95,13 @@ def _differences(compared: Compared, metric: str, reference: str) -> None:
     )
 
 
+def _height(table: pandas.DataFrame) -> Literal["content", "auto"]:
+    """All methods are seen at once; only longer tables scroll."""
+    return "content" if len(table) <= _MOST_ROWS else "auto"
+
+
 def _say(verdicts: list[str]) -> None:
     """What may be concluded of each difference."""
-    many = len(verdicts) > _MOST_SENTENCES
+    many = len(verdicts) > _MOST_ROWS
     with st.expander(f"{len(verdicts)} differences in words", icon=":material/notes:") if many else nullcontext():
         st.markdown("\n".join(f"- {plain(verdict)}" for verdict in verdicts))
