@@ -61,10 +61,11 @@ def score(value: Any, low: Any = None, high: Any = None) -> str:
 def signed(value: float, spec: str = ".2f") -> str:
     """A number with its sign, and a minus sign that is one: −0.35, +1.20; what is rounded to zero has none.
 
-    >>> signed(-0.354), signed(1.2), signed(-3e-5, ".2g"), signed(-0.001)
-    ('−0.35', '+1.20', '−3e−05', '+0.00')
+    >>> signed(-0.354), signed(1.2), signed(-3e-5, ".2g"), signed(-0.001), signed(-1100, ",d")
+    ('−0.35', '+1.20', '−3e−05', '+0.00', '−1,100')
     """
-    return f"{value:+z{spec}}".replace("-", "−")
+    zero = "z" if isinstance(value, float) else ""  # whole numbers have no negative zero
+    return f"{value:+{zero}{spec}}".replace("-", "−")
 
 
 def duration(seconds: Any) -> str:
