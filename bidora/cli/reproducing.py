@@ -58,7 +58,10 @@ def _reproduce(args: argparse.Namespace) -> int:
     if changed:
         told = ", ".join(f"{name} {'/'.join(map(str, axes[name]))} (there: {found.settings[name]})" for name in changed)
         notes.append(f"Changed by flags: {told}.")
-    notes += [textwrap.fill(f"· {note}", width=120, subsequent_indent="  ") for note in found.notes]
+    notes += [
+        textwrap.fill(f"· {note}", width=120, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        for note in found.notes
+    ]
     code = carry_out(with_notes(order, *notes), dry_run=args.dry_run)
     if not args.dry_run and found.official:
         print(f"The published scores beside these: bidora published --task {found.task}")

@@ -46,7 +46,7 @@ class Difference(NamedTuple):
         if not math.isfinite(self.items):
             return f"{NOT_COUNTED} ({score_name(self.column.metric)})"
         off = f" (± {self.rounding:.0f})" if self.rounding >= 0.5 else ""
-        return f"{signed(round(self.items), ',d')} of {self.column.items:,}{off}".replace("+0 of", "0 of")
+        return f"{signed(round(self.items), ',.0f')} of {self.column.items:,}{off}".replace("+0 of", "0 of")
 
 
 def differences(table: Published, first: str = "BiDoRA", second: str = "DoRA") -> list[Difference]:
