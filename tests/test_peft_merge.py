@@ -14,6 +14,7 @@ from bidora.decomposition import unit_change
 from bidora.errors import LabError
 from bidora.runs import Run
 from bidora.weights import dynamics_of
+from bidora.weights.peft_merge import KINDS as ALLOWED
 from bidora.weights.peft_merge import merged_pairs
 
 ON = {"target_modules": ["query", "value"]}
@@ -27,9 +28,11 @@ KINDS = {
     "lokr": lambda: peft.LoKrConfig(r=2, **ON),
     "oft": lambda: peft.OFTConfig(r=0, oft_block_size=4, **ON),
     "boft": lambda: peft.BOFTConfig(boft_block_size=4, **ON),
+    "hra": lambda: peft.HRAConfig(r=2, **ON),
+    "miss": lambda: peft.MissConfig(r=2, **ON),
+    "randlora": lambda: peft.RandLoraConfig(r=2, **ON),
+    "shira": lambda: peft.ShiraConfig(r=2, **ON),
     "vblora": lambda: peft.VBLoRAConfig(r=2, num_vectors=4, vector_length=4, topk=2, **ON),
-    "lora": lambda: peft.LoraConfig(r=2, **ON),
-    "dora": lambda: peft.LoraConfig(r=2, use_dora=True, **ON),
 }
 
 
@@ -42,6 +45,11 @@ def saved(model, config, folder):
             parameter.data += 0.1 * torch.randn_like(parameter)
     wrapped.save_pretrained(folder)
     return wrapped.merge_and_unload()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_kind_that_is_allowed_is_tested():
+    assert {KINDS[name]().peft_type.value for name in KINDS} == set(ALLOWED)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -113,7 +121,7 @@ def test_what_does_not_fit_is_refused_by_name(tiny_bert, tiny_esm, vera, tmp_pat
     save_file(state, vera / "adapter_model.safetensors")
     settings = (vera / "adapter_config.json").read_text()
     (vera / "adapter_config.json").write_text(settings.replace('"VERA"', '"NEWEST"'))
-    with pytest.raises(LabError, match="kind NEWEST, whose settings the installed PEFT cannot read"):
+    with pytest.raises(LabError, match="kind NEWEST; allowed are LORA, ADALORA, VERA"):
         dynamics_of(tiny_bert, vera)
     (vera / "adapter_config.json").write_text(settings)
     torch.save(state, vera / "adapter_model.bin")
@@ -125,13 +133,13 @@ def test_what_does_not_fit_is_refused_by_name(tiny_bert, tiny_esm, vera, tmp_pat
 def test_kinds_that_change_no_weight_are_refused(tiny_bert, tmp_path):
     config = peft.PromptTuningConfig(num_virtual_tokens=3, task_type="FEATURE_EXTRACTION")
     peft.get_peft_model(AutoModel.from_pretrained(tiny_bert), config).save_pretrained(tmp_path / "prompt")
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(LabError, match="kind PROMPT_TUNING") as caught:
         dynamics_of(tiny_bert, tmp_path / "prompt")
     assert "change no weight" in caught.value.hint
     config = peft.LNTuningConfig(target_modules=["LayerNorm"])
     with pytest.warns(UserWarning, match="Unsupported layer type"):
         peft.get_peft_model(AutoModel.from_pretrained(tiny_bert), config).save_pretrained(tmp_path / "norms")
-    with pytest.raises(LabError, match="changes no linear layer: it is an adapter of kind LN_TUNING"):
+    with pytest.raises(LabError, match="kind LN_TUNING"):
         dynamics_of(tiny_bert, tmp_path / "norms")
 
 

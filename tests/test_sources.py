@@ -186,3 +186,43 @@ def test_a_run_that_changed_no_weight_matrix_is_not_analysed(method, tmp_path):
     with pytest.raises(LabError, match="changed no weight matrix") as caught:
         sources.of_run(run)
     assert "0 by definition" in caught.value.hint
+
+
+def write_vera(folder: Path, *, layers: int = 4) -> Path:
+    """An adapter of a kind that only PEFT can merge, as PEFT names its tensors."""
+    folder.mkdir(parents=True)
+    tensors = {"base_model.vera_A": numpy.ones((2, 6), "float32"), "base_model.vera_B": numpy.ones((4, 2), "float32")}
+    for number in range(layers):
+        for part, size in (("b", 4), ("d", 2)):
+            tensors[f"base_model.model.{NAME.format(number)}.vera_lambda_{part}"] = numpy.ones(size, "float32")
+    save_file(tensors, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "VERA", "r": 2}))
+    return folder
+
+
+def test_adapters_of_other_kinds_are_taken_from_this_machine_only(tmp_path):
+    from bidora.uploads.receiving import Received
+
+    folder = write_vera(tmp_path / "vera")
+    found = sources.of_path(str(folder))
+    assert (found.kind, found.matrices, found.look, found.is_adapter) == ("VeRA adapter", 4, "vera", True)
+    with pytest.raises(LabError, match="mine is a VeRA adapter") as caught:
+        sources.of_upload(Received(folder, "mine", "0"))
+    assert "bidora analyse" in caught.value.hint
+    run = Run.create(RunConfig(task="peptides", method="vera"), tmp_path / "runs")
+    write_vera(run.adapter_dir)
+    assert sources.of_run(run).method == "vera"
+    run.update_meta(imported="yesterday")
+    with pytest.raises(LabError, match="is a VeRA adapter"):
+        sources.of_run(run)
+
+
+def test_a_whole_model_must_fit_where_peft_merges(tmp_path, monkeypatch):
+    import psutil
+
+    base, vera = sources.of_path(str(write_base(tmp_path / "b"))), sources.of_path(str(write_vera(tmp_path / "vera")))
+    sources.check_pair(base, vera)
+    memory = psutil.virtual_memory()._replace(available=3 * base.size)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(LabError, match="the whole model needs about"):
+        sources.check_pair(base, vera)

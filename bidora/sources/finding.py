@@ -55,7 +55,7 @@ def of_upload(received: Received) -> Source:
         LabError: it cannot be used.
     """
     with _named(received.path, received.title):
-        return look_at(received.path, title=received.title)
+        return _read_by_tensors(look_at(received.path, title=received.title))
 
 
 def of_run(run: Run) -> Source:
@@ -77,7 +77,23 @@ def of_run(run: Run) -> Source:
             f"the adapter of run {run.id} is a link out of its folder", hint="choose another run", kind="run"
         )
     with _named(run.adapter_dir.absolute(), title):
-        return replace(look_at(run.adapter_dir.absolute(), title=title), method=run.config.method)
+        found = replace(look_at(run.adapter_dir.absolute(), title=title), method=run.config.method)
+        return _read_by_tensors(found) if "imported" in run.meta else found
+
+
+def _read_by_tensors(source: Source) -> Source:
+    """Something from outside, unless PEFT would have to build it: settings from elsewhere could ask for any size.
+
+    Raises:
+        LabError: it is an adapter of a kind that only PEFT can merge.
+    """
+    if source.merged_by_peft:
+        raise LabError(
+            f"{source.title} is a {source.kind}; of what comes from elsewhere the app reads LoRA and DoRA adapters",
+            hint="`bidora analyse FOLDER --base MODEL` takes every kind that PEFT can merge",
+            kind="model",
+        )
+    return source
 
 
 def refuse_without_motion(run: Run) -> None:

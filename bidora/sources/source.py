@@ -9,11 +9,17 @@ from pathlib import Path
 
 from bidora.errors import LabError
 from bidora.uploads import checked_settings, shown
-from bidora.weight_files import canonical_name, check_header, layer_matrices, weight_files
+from bidora.weight_files import canonical_name, check_header, layer_matrices, layer_of, weight_files
 from bidora.wording import size
 
 _COPIES = 8
 """Matrices in float64 that are in memory at once while one layer is compared: both weights, norms, products."""
+
+_WHOLE_COPIES = 4
+"""The same for a whole model that PEFT merges an adapter into; a file in half precision doubles when it is read."""
+
+_TITLES = {"ADALORA": "AdaLoRA", "VERA": "VeRA", "FOURIERFT": "FourierFT"}
+"""PEFT's word for a kind → the method's name."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Source:
         folder: where the files lie (or the file itself); empty where they are still to be fetched.
         base_named: the base model that an adapter's settings name; text, not believed.
         to_fetch: bytes to fetch first.
+        merged_by_peft: whether it is of a kind that only PEFT can merge, into the whole model.
         method: that made it, where a run says so; DoRA and BiDoRA adapters look alike on disk.
     """
 
@@ -45,6 +52,7 @@ class Source:
     base_named: str = ""
     to_fetch: int = 0
     method: str = ""
+    merged_by_peft: bool = False
 
     @property
     def look(self) -> str:
@@ -91,6 +99,9 @@ def _adapter(folder: Path, title: str) -> Source:
     if not weights.is_file() and (folder / "adapter_model.bin").is_file():
         weights = folder / "adapter_model.bin"  # refused by name, with the way out
     shapes = {canonical_name(name): shape for name, (_, shape) in check_header(weights).items()}
+    kind = str(settings.get("peft_type") or "LORA")
+    if kind != "LORA":
+        return _of_another_kind(folder, weights, title, shapes, settings)
     layers = {name.rpartition(".lora_")[0] for name in shapes if ".lora_" in name}
     if not layers:
         raise LabError(
@@ -110,6 +121,24 @@ def _adapter(folder: Path, title: str) -> Source:
         largest=max((out[0] * into[1] for out, into in ends if len(out) == 2 and len(into) == 2), default=0),
         rank=rank if isinstance(rank, int) else 0,
         base_named=shown(str(settings.get("base_model_name_or_path") or "")),
+    )
+
+
+def _of_another_kind(
+    folder: Path, weights: Path, title: str, shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, object]
+) -> Source:
+    """An adapter that only PEFT can merge: its layers are those of the numbered modules that it has tensors for."""
+    kind = str(settings["peft_type"])
+    layers = {name.rpartition(".")[0] for name in shapes if layer_of(name) >= 0 and "classifier" not in name}
+    return Source(
+        argument=str(folder),
+        folder=str(folder),
+        title=title,
+        kind=f"{shown(_TITLES.get(kind, kind), longest=20)} adapter",
+        files={each.name: each.stat().st_size for each in (folder / "adapter_config.json", weights)},
+        matrices=len(layers),
+        base_named=shown(str(settings.get("base_model_name_or_path") or "")),
+        merged_by_peft=True,
     )
 
 
@@ -142,9 +171,12 @@ def check_pair(before: Source, after: Source) -> None:
         raise LabError("both sides are the same", hint="choose another base model", kind="model")
     largest = max(after.largest, 0 if after.is_adapter else before.largest)
     needed, free = 8 * _COPIES * largest, psutil.virtual_memory().available
+    what = f"the largest matrix ({largest:,} numbers)"
+    if after.merged_by_peft:
+        needed, what = _WHOLE_COPIES * before.size, "the whole model"
     if needed > free:
         raise LabError(
-            f"the largest matrix ({largest:,} numbers) needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            f"{what} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
             hint="close other programs, or use a machine with more memory",
             kind="model",
         )

@@ -22,6 +22,25 @@ from bidora.linear_layers import LINEAR, weight_of
 from bidora.weight_files import check_header
 from bidora.weights.tensors import Source
 
+KINDS = (
+    *(
+        "ADALORA",
+        "VERA",
+        "FOURIERFT",
+        "IA3",
+        "LOHA",
+        "LOKR",
+        "OFT",
+        "BOFT",
+        "HRA",
+        "MISS",
+        "VBLORA",
+        "RANDLORA",
+        "SHIRA",
+    ),
+)
+"""Kinds that are merged: each is compared with PEFT in tests. Others change no weight, or fetch adapters from elsewhere (XLORA)."""
+
 _SHARED = ("vera_A", "vera_B", "vector_bank")
 """Matrices that all layers share: saved once, or drawn again from a seed."""
 
@@ -67,15 +86,24 @@ def _weight(layer: nn.Module) -> Tensor:
 def _config(folder: Path) -> Any:
     from peft import PeftConfig
 
+    kind = adapter_kind(folder)
+    if kind not in KINDS:
+        raise LabError(
+            f"{folder} is an adapter of kind {kind[:40]}; allowed are LORA, {', '.join(KINDS)}",
+            hint="kinds that change no weight cannot be compared; else " + _WAY_OUT,
+            kind="model",
+        )
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{folder} is an adapter of kind {adapter_kind(folder)[:40]}, whose settings the installed PEFT cannot read",
+            f"{folder} is an adapter of kind {kind[:40]}, whose settings the installed PEFT cannot read",
             hint="install the PEFT that wrote it, or " + _WAY_OUT,
             kind="model",
         ) from error
     config.modules_to_save = None  # heads: nothing is compared there
+    if getattr(config, "megatron_config", None):
+        config.megatron_config = None  # would import the module that the settings name
     config.inference_mode = True
     return config
 
