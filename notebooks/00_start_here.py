@@ -21,15 +21,17 @@ from bidora.exercises import predict
 
 predict(
     "00",
-    "LoRA, DoRA and BiDoRA learn from 64 peptides, with three seeds and equally many steps a phase. Test accuracy: how does BiDoRA compare with DoRA?",
+    "DoRA and BiDoRA learn from 64 peptides. Each does so three times, with seeds 0, 1 and 2: a seed decides all random draws. "
+    "Compared seed by seed, BiDoRA's test accuracy is …",
     ["higher in 3 of 3 seeds", "lower in 3 of 3 seeds", "higher in some, lower in others"],
 )
 
 # %% [markdown]
 # ## The shortest example
 #
-# A protein model with 7 million numbers (ESM-2, in a copy [described here](../data/README.md)) shall tell antimicrobial peptides from other short
-# sequences. `FIRST` holds the settings: 16 examples of each class, 12 steps. The stop button ends it without loss.
+# A peptide is a short protein, written as a row of letters. A protein model with 7 million numbers (ESM-2, in a copy
+# [described here](../data/README.md)) learns to tell antimicrobial peptides from other short sequences. `FIRST` holds the settings: 16 examples of
+# each class, 12 steps. The stop button ends the training, and nothing is lost.
 
 # %%
 from bidora.exercises import check, explore, hint, reveal, show, solution, trained
@@ -39,7 +41,8 @@ from bidora.exercises.nb00 import FIRST, learning, recorded
 run = trained(FIRST, name="my first run", otherwise=recorded("peptides", method="bidora", seed=0)[0])
 
 # %% [markdown]
-# That was a whole experiment: data read and cut, an adapter added, two phases trained, every test peptide scored. Its score:
+# That was a whole experiment: data read and cut, an *adapter* (small trained parts beside the frozen weights) added, two phases trained, every test
+# peptide scored. Its score:
 
 # %%
 result = run.result
@@ -58,13 +61,15 @@ print(f"one answer for all of them would reach   {result['baseline']['accuracy']
 #
 # $$W'_\text{LoRA} = W_0 + s\,BA \qquad\qquad W'_\text{DoRA, BiDoRA} = m \odot \frac{W_0 + s\,BA}{\lVert W_0 + s\,BA\rVert}$$
 #
-# $B$ and $A$ are thin matrices, $s=\alpha/r$ is a number, and the norm is taken row by row. So in DoRA and BiDoRA the **magnitude** $m$ is the
-# length of each row, and the rest is its **direction**. DoRA trains both together. BiDoRA trains them on two levels:
+# $W'$ is the adapted weight. $A$ has $r$ rows and $B$ has $r$ columns; $r$, the *rank*, is small (4 here). $s=\alpha/r$ is a number that is chosen
+# before training. The norm is taken row by row, and $m\,\odot$ multiplies each row by its own number. So in DoRA and BiDoRA the **magnitude** $m$
+# is the length of each row, and the rest is its **direction**. DoRA trains both together. BiDoRA trains them on two levels. With $V$ for all that is
+# trained but $m$ (that is $A$, $B$ and the *head*, the last layer, which gives the classes) and $L$ for a loss:
 #
 # $$\min_m\; L_\text{upper}\bigl(V^*(m),\, m\bigr) \quad\text{where}\quad V^*(m) = \arg\min_V\, L_\text{lower}(V, m)$$
 #
-# The lower level learns the direction ($A$, $B$ and the classifier's head) on about 80 % of the training data, the upper level the magnitude on
-# the rest. That is the *search*. Then $m$ is kept, and $A$, $B$ and the head are trained *anew* from their initial values, on all training data.
+# $V^*(m)$ is the best $V$ for a given $m$. The lower level learns $V$ on about 80 % of the training data, the upper level learns $m$ on the rest.
+# That is the *search* phase. Then $m$ is kept, and $V$ is trained *anew* from its initial values, on all training data: the *retraining* phase.
 # Both levels and both phases can be seen in the losses:
 
 # %%
@@ -101,15 +106,16 @@ higher = int(paired_differences(adapters, reference="DoRA").set_index("first").l
 reveal(
     "00",
     {3: "higher in 3 of 3 seeds", 0: "lower in 3 of 3 seeds"}.get(higher, "higher in some, lower in others"),
-    "Three seeds that agree would do so by chance in a quarter of cases. In the study of ten seeds that the README quotes, with rank 8\n"
-    "instead of 4, the interval of the difference contains zero. And one setting is one setting: notebook 07 compares with more care.",
+    "Three seeds agree by chance in a quarter of cases. And one setting is one setting: in the study that the README quotes (eight seeds, "
+    "a learning rate tuned for each method, rank 8 instead of 4) BiDoRA was higher in 3 of 8 seeds and lower in 4, and the interval of the mean difference, "
+    "−0.99 to +0.20 points, contains zero. Notebook 07 compares with more care.",
 )
 
 # %% [markdown]
 # ## Look around
 #
-# The horizontal axis counts gradient evaluations, since a step of BiDoRA's search takes three of them (one-sided difference) and a step of DoRA
-# one. Choose the task and what is drawn:
+# The horizontal axis counts gradient evaluations (one forward and backward pass of one batch), since a step of BiDoRA's search takes three of them
+# and a step of DoRA one. Choose the task and what is drawn:
 
 # %%
 explore(learning, task=["peptides", "reuters"], quantity=["loss", "test accuracy"])
@@ -118,7 +124,8 @@ explore(learning, task=["peptides", "reuters"], quantity=["loss", "test accuracy
 # ## Exercises
 #
 # Write your answer in place of the dots and run the cell. `check` says what an answer shows, or which idea is behind a wrong one. Three hints
-# each: `hint("00-cost")`, `hint("00-cost", 2)`, `hint("00-cost", 3)`, and at last `solution("00-cost")`.
+# each: `hint("00-cost")`, `hint("00-cost", 2)`, `hint("00-cost", 3)`, and at last `solution("00-cost")`. *Core* exercises are what the rest builds
+# on; the minutes at the top of a notebook count them. *Deeper* ones are for those who want more, and their minutes come on top.
 #
 # ### Exercise 00-cost
 #
@@ -176,13 +183,14 @@ for finding in findings():
 # | [02 · LoRA from scratch](02_lora_from_scratch.ipynb) | What can a thin update do, and how does it begin? | 45 |
 # | [03 · DoRA from scratch](03_dora_from_scratch.ipynb) | What does the magnitude add? Your layer against PEFT's | 60 |
 # | [04 · Reading the ΔM/ΔD plot](04_reading_the_plot.ipynb) | Why is a slope no correlation? | 45 |
-# | [05 · Two levels by hand](05_two_levels_by_hand.ipynb) | What is a hypergradient, and which term is easily missed? | 50 |
-# | [06 · From DoRA to BiDoRA](06_from_dora_to_bidora.ipynb) | How does the upper step look with real models? | 45 |
-# | [07 · Reuters lab](07_reuters_lab.ipynb) | Which method, on few examples, at equal cost? | 50 |
-# | [08 · Protein lab](08_protein_lab.ipynb) | Where is the leak, and which metric fits? | 50 |
-# | [09 · Your own question](09_your_own_question.ipynb) | And with your data and your model? | 45 |
+# | [05 · Two levels by hand](05_two_levels_by_hand.ipynb) | What is a hypergradient, and which term is easily missed? | 60 |
+# | [06 · From DoRA to BiDoRA](06_from_dora_to_bidora.ipynb) | How does the upper step look with real models? | 60 |
+# | [07 · Reuters lab](07_reuters_lab.ipynb) | Which method, on few examples, at equal cost? | 55 |
+# | [08 · Protein lab](08_protein_lab.ipynb) | Where is the leak, and which metric fits? | 55 |
+# | [09 · Your own question](09_your_own_question.ipynb) | And with your data and your model? | 40 |
 #
-# 01 to 06 build on each other. 07 needs 02, 08 needs this one, 09 can be read at any time.
+# 02, 03 and 04 build on 01, 06 builds on 03 and 05. 07 needs 02, 08 needs this one, 09 needs 07. All ten take about eight hours, the deeper exercises
+# almost two more. Nobody has to do all of them: 00, 01, 02 and 07 make an afternoon.
 #
 # ## What you should see
 #

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 01 · A weight is a length and a direction
 #
-# Every row of a weight can be stretched and it can be turned. Telling the two apart is all that DoRA's and BiDoRA's analysis does, and half of its
-# mistakes come from the wrong axis.
+# Every row of a weight can be stretched and it can be turned. Telling the two apart is all that DoRA's and BiDoRA's analysis does, and the easiest
+# mistake in it is the wrong axis.
 #
 # | where | minutes |
 # |---|---|
@@ -32,7 +32,8 @@ predict(
 # %% [markdown]
 # ## The shortest example
 #
-# `nn.Linear` stores its weight as (out, in): each row belongs to one output. With one length per row, $W = m \odot V$ (DoRA, equation 2):
+# `nn.Linear` stores its weight as (out, in): each row belongs to one output. With one length per row, $W = m \odot V$ (DoRA, equation 2; $\odot$
+# multiplies row $i$ by the number $m_i$):
 #
 # $$m_i = \lVert W_{i,:}\rVert \qquad V_{i,:} = W_{i,:}/m_i$$
 
@@ -90,7 +91,8 @@ check("01-rebuild", rebuild)
 # %% [markdown]
 # ## How far did a layer move?
 #
-# For a layer with $k$ units, between $W_0$ and $W$ (DoRA, equations 3 and 4):
+# A *unit* is what has one magnitude: here a row. For a layer with $k$ units, between $W_0$ and $W$ (DoRA, equations 3 and 4; the raised $n$ counts
+# units, it is no power):
 #
 # $$\Delta M = \frac1k\sum_{n=1}^{k}\lvert m^n - m_0^n\rvert \qquad\qquad \Delta D = \frac1k\sum_{n=1}^{k}\bigl(1-\cos(V^n, V_0^n)\bigr)$$
 #
@@ -165,7 +167,7 @@ summary.agg(
 ).round(4)  # all six blocks
 
 # %% [markdown]
-# A mean hides much: a few units move ten times as far as the others. And ΔD near 0.004 sounds like nothing, but $1-\cos\theta\approx\theta^2/2$, so it
+# A mean hides much: a few units move about ten times as far as the mean. And ΔD near 0.004 sounds like nothing, but $1-\cos\theta\approx\theta^2/2$, so it
 # is an angle of about five degrees.
 
 # %%

@@ -28,7 +28,8 @@ predict(
 #
 # $$y = x\,W_0^\top + b + s\,(xA^\top)B^\top \qquad s=\frac{\alpha}{r},\quad A\in\mathbb R^{r\times\text{in}},\quad B\in\mathbb R^{\text{out}\times r}$$
 #
-# PEFT puts it around a linear layer. Before training the layer does what it did before:
+# $x$ holds one input per row, $W_0$ and $b$ are weight and bias of the pretrained layer. The rank $r$ and the number $\alpha$ are chosen; only $A$ and
+# $B$ are trained. PEFT, the library that most people use for this, puts it around a linear layer. Before training the layer does what it did before:
 
 # %%
 import torch
@@ -52,7 +53,7 @@ print("largest change of the output at step 0:", float((model(x) - before).abs()
 # %% [markdown]
 # ### Exercise 02-forward
 #
-# core · ★★☆ · 8 min. The equation above, without ever forming the product $BA$. Stuck? `hint("02-forward")`, up to level 3; at last
+# core · ★★☆ · 8 min. The equation above, without ever forming the product $BA$, which is as large as $W_0$. Stuck? `hint("02-forward")`, up to level 3; at last
 # `solution("02-forward")`.
 
 
@@ -115,19 +116,20 @@ check("02-gradient", lora_gradients)
 
 # %%
 draws = torch.Generator().manual_seed(0)
-for rank in (1, 4, 16):
-    A_r, B_r = (torch.randn(shape, generator=draws) for shape in ((rank, 64), (64, rank)))
+for r in (1, 4, 16):
+    A_r, B_r = (torch.randn(shape, generator=draws) for shape in ((r, 64), (64, r)))
     plain = (B_r @ A_r).norm()
-    print(f"rank {rank:>2}   ‖BA‖ = {plain:6.1f}   ‖s·BA‖ with α = 4: {4 / rank * plain:6.1f}")
+    print(f"rank {r:>2}   ‖BA‖ = {plain:6.1f}   ‖s·BA‖ with α = 4: {4 / r * plain:6.1f}")
 
 # %% [markdown]
-# With entries of a fixed size ‖BA‖ grows like √r, so dividing by $r$ is even more than needed; *rank-stabilised* LoRA divides by √r for that reason.
+# With entries of a fixed size ‖BA‖ grows like √r, so dividing by $r$ is more than needed. *Rank-stabilised* LoRA divides by √r; its authors argue with
+# what happens in training (with $1/r$ outputs and gradients of a large rank become too small).
 #
 # ## How it ends: merging
 #
 # ### Exercise 02-merge
 #
-# core · ★☆☆ · 4 min. The one matrix that does the same as the layer.
+# core · ★☆☆ · 4 min. The one weight matrix that, in a plain linear layer, does the same as $W_0$, $A$ and $B$ together.
 
 
 # %% exercise="02-merge"
@@ -161,7 +163,8 @@ check("02-size", numbers)
 # %% [markdown]
 # ## What a real run did
 #
-# The recordings keep the singular values of $W'-W_0$ for every adapted layer. With rank 4, a LoRA layer's change has four of them. DoRA's change is
+# The recordings keep the singular values of $W'-W_0$ for every adapted layer. As many of them as are not zero, so large is the rank of the change;
+# their squares add up to its squared size, ‖ΔW‖². With rank 4, a LoRA layer's change has four of them. DoRA's change is
 # $m\odot V/\lVert V\rVert - W_0$, which also rescales rows, and full fine-tuning may use them all:
 
 # %%
@@ -175,7 +178,7 @@ show(change_spectrum(final_spectra(runs)))
 # %% [markdown]
 # ## What a low rank cannot do
 #
-# A 6 × 8 weight shall become another one. The best update of rank $r$ is known exactly (truncated singular value decomposition); what is left
+# A 6 × 8 weight is to become another one. The best update of rank $r$ is known exactly (truncated singular value decomposition); what is left
 # over is drawn. Begin with *lengths*: each row changes its length by its own percentage and no row turns. Then try *headings*.
 
 # %%

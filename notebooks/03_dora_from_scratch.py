@@ -33,7 +33,8 @@ predict(
 #
 # $$W' = m\odot\frac{V}{\lVert V\rVert} \qquad V = W_0 + s\,BA \qquad \lVert V\rVert_i = \lVert V_{i,:}\rVert$$
 #
-# (DoRA, equation 5.) In PEFT it is one switch more than LoRA:
+# (DoRA, equation 5.) In notebook 01 the rows of $V$ had length 1; from here on, as in the paper, $V$ is the direction *before* it is divided by its
+# norm. In PEFT it is one switch more than LoRA:
 
 # %%
 import torch
@@ -210,7 +211,7 @@ assert difference < 1e-5
 # $$W' = W_0 + \underbrace{(c-1)\odot W_0 + c\,s\odot BA}_{\text{the adapter's part}} \qquad\qquad
 #   y = x\,W_0^\top + b + (c-1)\odot(\tilde x\,W_0^\top) + c\,s\odot(\tilde x A^\top B^\top)$$
 #
-# $\tilde x$ is the input after dropout. So the mask also touches a product with $W_0$: the part by which $c$ differs from 1.
+# $\tilde x$ is the input after dropout; $c$ has one number per output, which multiplies a row of a weight and a column of $y$. So the mask also touches a product with $W_0$: the part by which $c$ differs from 1.
 #
 # ### Exercise 03-dropout
 #

@@ -37,7 +37,7 @@ predict(
 # $$\Delta M^t = \frac1k\sum_{n=1}^{k} |m^{n,t}-m_0^n| \qquad
 #   \Delta D^t = \frac1k\sum_{n=1}^{k} \bigl(1-\cos(V^{n,t}, W_0^n)\bigr)$$
 #
-# One point per layer and checkpoint; then a straight line through them. The recordings are real finished runs that come with the lab
+# ($n$ counts units and $t$ checkpoints; neither is a power.) One point per layer and checkpoint; then a straight line through them. The recordings are real finished runs that come with the lab
 # ([where they are from](../data/README.md)).
 
 # %%
@@ -167,12 +167,13 @@ check("04-leave-one-out", without_each)
 # %% [markdown]
 # ### Exercise 04-parting
 #
-# core · ★☆☆ · 4 min. Which point of this run moves the **slope** most when it is left out? Give layer and module.
+# core · ★☆☆ · 4 min. Another run, full fine-tuning: which point moves the **slope** most when it is left out? Guess from the table, then ask your
+# `without_each` or the slider. Give layer and module.
 
 # %%
 from bidora.exercises.leaving_out import final_points
 
-final = final_points("dora", 0)  # DoRA on Reuters, seed 0
+final = final_points("full", 0)  # full fine-tuning on Reuters, seed 0
 final[["layer", "module", "delta_d", "delta_m"]].round(4)
 
 # %% exercise="04-parting"
@@ -183,8 +184,9 @@ check("04-parting", final, lever)
 # %% [markdown]
 # ## Which draws are independent?
 #
-# The four checkpoints of a layer are four looks at one thing, and the same layer under three seeds starts from the same weights. A bootstrap that
-# draws *points* takes 144 of them for 144 independent facts. So whole layers are drawn (query and value of a layer each on its own):
+# A *bootstrap* asks how much a slope would vary with other data: it draws from the data at hand, with replacement, as many as there are, again and
+# again, and computes the slope each time. But what is drawn? The four checkpoints of a layer are four looks at one thing, and the same layer under three seeds starts from the same weights. A bootstrap that
+# draws *points* takes the 144 of a panel for 144 independent facts. So whole layers are drawn (query and value of a layer each on its own):
 #
 # 1. draw 12 of the 12 layers, with replacement;
 # 2. take all points of every drawn layer, twice if it was drawn twice;
@@ -237,7 +239,7 @@ show(magnitude_vs_direction(both_phases(), shared_axes=False))
 # %% [markdown]
 # ### The axis
 #
-# PEFT and NVlabs keep one magnitude per **output** unit (a row of `nn.Linear.weight`); BiDoRA's published code one per **input** unit. ΔM and ΔD
+# PEFT and NVIDIA's DoRA code keep one magnitude per **output** unit (a row of `nn.Linear.weight`); BiDoRA's published code one per **input** unit. ΔM and ΔD
 # can be computed either way from the same merged weights. Here is one adapter, seed 0, at its end, under both conventions.
 
 # %%
@@ -258,7 +260,8 @@ except LabError as problem:
 #
 # Phases: over the search phase the line rises (slope +1.09, r +0.29), over the retraining phase it falls (−0.28, −0.13), in the very same three runs.
 #
-# Axes: per output unit the line falls (slope −0.20, ρ −0.20, interval with both signs), per input unit it rises (+0.24, ρ +0.86). Same
+# Axes: per output unit the line falls (slope −0.20, ρ −0.20, interval with both signs), per input unit it rises (+0.24, ρ +0.86; ρ is Spearman's, the
+# correlation of the ranks). Same
 # adapter, same 12 points. "The slope is negative" is no statement until axis and phase are named.
 #
 # </details>

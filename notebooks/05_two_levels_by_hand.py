@@ -5,7 +5,7 @@
 #
 # | where | minutes |
 # |---|---|
-# | laptop without GPU | 60, of which less than one is computing |
+# | laptop without GPU | 60 without the deeper exercises, of which less than one is computing |
 # | GPU | the same: everything here is a few numbers |
 #
 # You need the chain rule and the product rule. Afterwards you can
@@ -13,6 +13,10 @@
 # 1. derive the hypergradient of one unrolled step, and check it in three ways;
 # 2. find the term that is missing in somebody's code;
 # 3. say what first order, unrolled and implicit variants leave out.
+#
+# BiDoRA's lower level trains the direction V, its upper level the magnitude m. When m moves, V follows. So the gradient by m, called the
+# *hypergradient*, has a **direct part** (how the upper loss changes while V stands still) and an **implicit part** (how it changes because V follows).
+# The number ξ (xi) says how far the upper level looks ahead at V; with ξ = 0 the implicit part is left out.
 
 # %%
 from bidora.exercises import predict
@@ -27,8 +31,9 @@ predict("05", LEFT_OUT.text, LEFT_OUT.options)
 #
 # $$V^*(m) = \arg\min_V L_{tr}(V, m) \qquad \min_m L_{val}(V^*(m), m)$$
 #
-# Here V and m are one number each, and the weight has two entries, $W = m\cdot(1, V)$: m stretches it, V turns it. Both losses are those of a linear
-# regression, $L = \tfrac12 (W-a)^\top H (W-a)$.
+# $L_{tr}$ is the loss on the lower split, $L_{val}$ the loss on the upper split, as the papers call them. Here V and m are one number each, and the
+# weight has two entries, $W = m\cdot(1, V)$: m stretches it, V turns it. Both losses are those of a linear regression with two inputs,
+# $L = \tfrac12 (W-a)^\top H (W-a)$: $a$ is the weight that fits the data of that split best, $H$ (2 × 2) holds the mean products of the inputs.
 
 # %%
 import numpy as np
@@ -39,7 +44,10 @@ from bidora.sandbox import PROBLEM, hypergradient, settles
 
 L_tr, L_val = PROBLEM.lower, PROBLEM.upper  # L_val: the loss on the upper split
 print(f"V*(1) = {PROBLEM.best_response(1.0):.3f}: the V that the lower level chooses when m = 1")
-print(f"m rests at {settles(PROBLEM, xi=0.0):.3f} with xi = 0; the solution of both levels is {PROBLEM.solution():.3f}")
+
+# %% [markdown]
+# Lower steps and upper steps take turns. The dashed line is $V^*(m)$; the star is the solution of both levels. Watch where the path comes to rest,
+# first with ξ = 0, then with a larger one:
 
 # %%
 from bidora.exercises.two_numbers import path
@@ -89,7 +97,7 @@ check("05-chain", by_magnitude, by_direction)
 # ## Step 2: how the slope by V changes with m
 #
 # The lower step follows $\partial L_{tr}/\partial V$. If m changes, so does this slope: that is the **mixed second derivative**
-# $\partial^2 L/\partial m\,\partial V$. `loss.moments` is $(h_{11}, h_{12}, h_{22})$.
+# $\partial^2 L/\partial m\,\partial V$. `loss.moments` is $(h_{11}, h_{12}, h_{22})$, the entries of $H$.
 #
 # ### Exercise 05-mixed
 #
@@ -129,7 +137,7 @@ for name, V in (("at the lower optimum V*(m)", float(PROBLEM.best_response(m))),
 #   h = \underbrace{\frac{\partial L_{val}}{\partial m}(V', m)}_{\text{direct}}
 #   \;\underbrace{-\,\xi\,\frac{\partial^2 L_{tr}}{\partial m\,\partial V}(V, m)\cdot\frac{\partial L_{val}}{\partial V}(V', m)}_{\text{implicit}}$$
 #
-# $h$ is the derivative of $m \mapsto L_{val}(V'(m), m)$. Mind **where** each factor is taken: V or V'.
+# $V'$ is V after one lower step of length ξ, and $h$ is the derivative of $m \mapsto L_{val}(V'(m), m)$. Mind **where** each factor is taken: V or V'.
 #
 # ### Exercise 05-unrolled
 #
@@ -274,6 +282,8 @@ for m in (0.9, 1.2, 1.8):  # with ξ = 1 / curvature one unrolled step is the im
 # With many V's the curvature is a matrix $H = \nabla^2_{V,V} L_{tr}$, too large to form. What one can have cheaply is a product $H x$ (one more
 # backward pass). Two solvers need no more than that:
 #
+# Here $b$ is a given vector ($\partial L_{val}/\partial V$), $s$ a small number and $T$ the number of terms.
+#
 # $$\text{Neumann: } H^{-1}b \approx s\sum_{j<T}(I - sH)^j b \qquad\quad \text{conjugate gradient: } \min_x \tfrac12 x^\top H x - b^\top x$$
 #
 # ### Exercise 05-neumann
@@ -343,9 +353,10 @@ print(
 # %% [markdown]
 # <details><summary>What you should see</summary>
 #
-# The direct part alone is off by more than the size of the truth (1.72), one unrolled step, the first Neumann term, by 0.92. More terms lower the
-# error steadily (0.0023 after 59 products); conjugate gradient needs fewer products (1e-8 after 27). But all of this holds at the lower optimum of a convex problem. A transformer in training has neither, which is why BiDoRA
-# unrolls one step and takes its ξ as a setting.
+# The error of the direct part alone is larger than the truth itself (1.72 times its size); that of one unrolled step, the first Neumann term, is
+# 0.92. More terms lower it steadily (0.0023 after 59 products); conjugate gradient needs fewer products (1e-8 after 27). But all of this holds at
+# the lower optimum of a convex problem. A transformer in training is at no optimum, and its loss is not convex. So BiDoRA unrolls one step and
+# takes its ξ as a setting.
 #
 # </details>
 #

@@ -112,9 +112,11 @@ print(f"L_tr {L_tr(direction, magnitude).item():.4f}, L_val {L_val(direction, ma
 #
 # $$V' = V - \eta\,\nabla_V L_{tr}(V, m)$$
 #
+# $\eta$ is the learning rate (`rate`).
+#
 # ### Exercise 06-lower
 #
-# core · ★★☆ · 8 min. New tensors; V and m as they were, and no `.grad` left on m.
+# core · ★★☆ · 8 min. V and m come as dicts of plain tensors (`requires_grad=False`). Return new tensors; leave V and m as they were, without a `.grad`.
 
 
 # %% exercise="06-lower"
@@ -131,7 +133,7 @@ check("06-lower", lower_step)
 #
 # ### Exercise 06-upper
 #
-# core · ★★★ · 15 min. Both parts of $h$; autograd may do the product rule.
+# core · ★★★ · 15 min. Both parts of $h$; autograd may do the product rule. `lower_loss` is $L_{tr}$, `upper_loss` is $L_{val}$; plain tensors again.
 
 
 # %% exercise="06-upper"
@@ -242,7 +244,8 @@ explore(parts, task=["peptides", "reuters"], seed=[0, 1, 2])
 # $$\nabla^2_{m,V} L_{tr}\cdot w \approx \frac{\nabla_m L_{tr}(V + \delta w, m) - \nabla_m L_{tr}(V - \delta w, m)}{2\delta}
 #   \qquad \delta = \frac{\varepsilon}{\lVert w\rVert},\ \varepsilon = 0.01$$
 #
-# With dropout the two passes are two different networks, unless both draw the same masks.
+# $w = \nabla_V L_{val}(V', m)$ is what the implicit part multiplies the mixed derivative with (notebook 05), and $\lVert w\rVert$ is taken over all its
+# tensors together. With dropout the two passes are two different networks, unless both draw the same masks.
 #
 # ### Exercise 06-masks
 #
