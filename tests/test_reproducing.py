@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -25,6 +26,10 @@ rte | 1e-5, .1/.1, 15000, 3e-5, 15000 | 1e-5, .5/.5, 15000, 1e-5, 30000
 sst2 | 1e-5, .12/0, 12000 | 1e-5, .5/.5, 20000, 3e-5, 20000
 stsb | 1e-5, .1/.01, 12000 | 1e-5, .5/.5, 14000, 3e-5, 30000
 """
+
+
+TRIPLES = list(itertools.product("ACDEF", "GHIKL", "MNP"))
+"""Parts of made-up peptides."""
 
 
 @pytest.mark.parametrize("line", SCRIPTS.strip().splitlines())
@@ -167,3 +172,24 @@ def test_an_official_setting_runs_end_to_end_on_glue_shaped_data(tmp_path, tiny_
     assert main(["published", "--task", "cola"]) == 0
     assert "Published scores and ours" in capsys.readouterr().out
     assert json.loads((run.path / "config.json").read_text())["adam_epsilon"] == 1e-6
+
+
+def test_commands_for_the_other_published_tables_are_there_and_work(tmp_path, capsys):
+    from bidora.cli.reproducing import OTHER_TABLES
+
+    (tmp_path / "bbp.csv").write_text(
+        "sequence,label\n" + "".join(f"{a}{b}{a}{c}{b}W,{i % 2}\n" for i, (a, b, c) in enumerate(TRIPLES)),
+    )
+    lines = [line.partition("bidora ")[2].split() for line in OTHER_TABLES.splitlines() if "bidora reproduce" in line]
+    assert len(lines) == 3
+    for words in lines:
+        words = [
+            str(tmp_path / "bbp.csv") if word == "FOLDER" else "esm2" if word == "aligner" else word for word in words
+        ]
+        assert main([*words, "--seed", "0", "--dry-run", "--root", str(tmp_path / "runs")]) == 0
+        told = capsys.readouterr().out
+        methods = words[words.index("--method") + 1 :]
+        methods = methods[: next((i for i, word in enumerate(methods) if word.startswith("--")), len(methods))]
+        assert f"{len(methods)} runs with 1 seed (0)" in told
+    assert main(["reproduce", "--list"]) == 0
+    assert OTHER_TABLES in capsys.readouterr().out

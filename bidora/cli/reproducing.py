@@ -11,6 +11,13 @@ from bidora.cli.formatting import table
 from bidora.cli.sweeping import add_order, order_from
 from bidora.errors import LabError
 
+OTHER_TABLES = """
+Only table 1's settings for RoBERTa are known. The methods of the other published tables, in the lab's own untuned settings:
+  table 1, DeBERTa-XXL   bidora reproduce cola-ours --model microsoft/deberta-v2-xxlarge --method dora bidora
+  table 2                bidora reproduce cola-ours --method full bitfit lora adalora vera fourierft dora bidora --rank 8
+  table 4                bidora convert aligner.safetensors --into aligner
+                         bidora reproduce bbp-ours --data FOLDER --model aligner --method full lora dora bidora"""
+
 DESCRIPTION = """Train what others have trained, by name; says first what it will cost on this machine.
 
   bidora reproduce --list
@@ -79,4 +86,5 @@ def _list() -> None:
         model = configs[0].model or "the task's default"
         rows.append([found.name, model, len(configs), max(each.total_steps for each in configs), passes])
     print(table(["name", "model", "runs", "steps of the longest", "gradient evaluations in all"], rows))
+    print(OTHER_TABLES)
     print("\nWhat belongs beside each, and what it costs here: bidora reproduce NAME --dry-run")
