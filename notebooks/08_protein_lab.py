@@ -6,11 +6,11 @@
 #
 # | where | minutes |
 # |---|---|
-# | laptop without GPU, with the recordings | 55, of which about one is computing |
+# | laptop without GPU, with the recordings | 55 without the deeper exercises, of which about one is computing |
 # | laptop without GPU, training fresh (`LAB_FULL=1`) | about 20 more (2 threads; estimated from the recordings' own times) |
 # | GPU, training fresh | about one more (H200, measured) |
 #
-# You need notebook [01](01_length_and_direction.ipynb) at most; [07](07_reuters_lab.ipynb) is about seeds and intervals. Afterwards you can
+# You need notebook [00](00_start_here.ipynb); [07](07_reuters_lab.ipynb) says more on seeds and intervals. Afterwards you can
 #
 # 1. find a leak by sequence similarity, and cut a test set that has none;
 # 2. find a shortcut in the labels, and see whether a trained model took it;
@@ -21,7 +21,8 @@ from bidora.exercises import predict
 
 predict(
     "08",
-    "A random fifth of 4,620 peptides is held out. For how many of these 924 test peptides does the training set hold a near relative?",
+    "A random fifth of 4,620 peptides is held out. For how many of these 924 test peptides does the training set hold a near relative: "
+    "one with which it shares three tenths of all three-letter words that occur in either?",
     ["hardly any", "about one in five", "about half", "nearly all"],
 )
 
@@ -78,7 +79,7 @@ print("\n".join(found.sequences[:3]))
 #
 # ### Exercise 08-jaccard
 #
-# core · ★★☆ · 7 min.
+# core · ★★☆ · 7 min. Two sequences and $k$ in, $J$ out. A word that occurs twice counts once.
 
 
 # %% exercise="08-jaccard"
@@ -100,7 +101,7 @@ print(f"similarity {by_hand:.2f}")
 # %% [markdown]
 # ## The leak
 #
-# From 0.3 on let two peptides be **relatives**. A test peptide *leaks* if one of its relatives is in the training set.
+# Two peptides with a similarity of 0.3 or more are called **relatives** here. A test peptide *leaks* if one of its relatives is in the training set.
 #
 # ### Exercise 08-leak
 #
@@ -153,15 +154,15 @@ pandas.set_option("display.max_colwidth", 45)
 labels = np.array(["inactive", "antimicrobial"])
 close = nearest[(nearest["cut"] == RANDOM) & nearest["similarity"].between(0.6, 0.9)].head(5)
 close.assign(label=labels[close["target"]], label_of_nearest=labels[close["nearest_target"]])[
-    ["sequence", "nearest", "similarity", "label", "label_of_nearest"]
+    ["similarity", "label", "label_of_nearest", "sequence", "nearest"]
 ].round(2)
 
 # %% [markdown]
 # <details><summary>What you should see</summary>
 #
 # On the random fifth copying is right for 84.4 % of the test peptides: for 97.7 % of those with a relative and 69.9 % of the others. On the cut
-# by families, where nobody has a relative, 77.5 %. So seven points of the score on a random fifth come with the cut, before any
-# model is trained. A network of 7 million parameters remembers at least as well.
+# by families, where nobody has a relative, 77.5 %. These are two test sets, so the seven points between them are a rough measure; the 28 points
+# within the random fifth are the clearer sign. All of this before any model is trained, and a network of 7 million parameters can remember, too.
 #
 # It does not fall to 50 %: peptides of one class have words in common without being relatives by our measure. At a lower threshold some
 # kinship is left in the family-wise cut, too.
@@ -201,7 +202,7 @@ assert torn[FAMILIES] == 0
 #
 # ### Exercise 08-shortcut
 #
-# core · ★☆☆ · 5 min.
+# core · ★☆☆ · 5 min. The share of sequences, of both classes, for which the rule is right. Without an M in front it says antimicrobial.
 
 
 # %% exercise="08-shortcut"
@@ -299,7 +300,9 @@ assert abs(scores["macro_f1"] - np.mean(halves)) < 1e-12  # the equation is the 
 print({name: round(value, 3) for name, value in scores.items()})
 
 # %% [markdown]
-# The same classifier on test sets with more and fewer positives. Start at 50 %, then go down to 5 %, as in a screening library:
+# The same classifier on test sets with more and fewer positives. *Sensitivity* is the share of the positives that it finds, *specificity* the share of
+# the negatives that it recognises; both belong to the classifier and stay as they are. Start at 50 % positives, then go down to 5 %, as in a
+# screening library:
 
 # %%
 explore(
@@ -340,7 +343,7 @@ except LabError as problem:
 #
 # ### Exercise 08-spearman
 #
-# deeper · ★★☆ · 6 min. With equal values sharing their mean rank.
+# deeper · ★★☆ · 6 min. The correlation $r$ (notebook 04) of the ranks in place of the values; equal values share their mean rank.
 
 
 # %% exercise="08-spearman"
@@ -386,7 +389,8 @@ if run and run.result:
 # <details><summary>What you should see</summary>
 #
 # In the run that made this page (one seed) the order was partly right, Spearman about 0.5, while the RMSE of about 1.0 kcal/mol was no better
-# than the constant answer's 0.98. Order and values are two questions; this model would do for one and not for the other.
+# than the constant answer's 0.98. In the picture the predictions lie nearly on one level: after 30 steps the model has hardly left a constant answer,
+# but its tiny differences are in a partly right order. Order and values are two questions; this model may help with one, not with the other.
 #
 # The intervals are over test mutants, which are not independent: they come from 11 sites, so the truth is less certain than they say. And one seed
 # with 30 steps is a look, no result.
@@ -398,7 +402,7 @@ if run and run.result:
 # core · ★★☆ · 6 min. One metric for each question, out of `accuracy`, `macro_f1`, `mcc`, `spearman`, `rmse`.
 #
 # a) A screening library in which 5 % of the peptides are active; an answer that ignores the sequence must get nothing.\
-# b) Which 20 mutants shall be made in the laboratory first? Only the order counts.\
+# b) Which 20 mutants should be made in the laboratory first? Only the order counts.\
 # c) Each predicted energy enters a balance in kcal/mol.\
 # d) Two equally frequent classes, equally costly mistakes, and readers who want to count.
 

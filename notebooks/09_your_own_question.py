@@ -56,7 +56,7 @@ pandas.DataFrame(table.head)
 #
 # ### Exercise 09-column
 #
-# core · ★☆☆ · 4 min. Which column of the made-up table may the model read, if it shall tell whether a **new** peptide binds?
+# core · ★☆☆ · 4 min. Which column of the made-up table may the model read, if it has to say whether a **new** peptide binds?
 
 # %% exercise="09-column"
 input_column = ...
@@ -108,7 +108,8 @@ except LabError as problem:
 #
 # ## From a question to runs
 #
-# A question becomes two or more **arms** that differ in one setting, and a list of **seeds** that all arms share. For example:
+# A question becomes two or more **arms** that differ in one setting, and a list of **seeds** that all arms share. Where no method is named BiDoRA is
+# taken. For example:
 #
 # | question | arms |
 # |---|---|

@@ -65,6 +65,14 @@ def test_headings_go_down_one_step_at_a_time(source: Path) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
+def test_the_map_gives_the_minutes_that_each_notebook_gives() -> None:
+    on_the_map = dict(re.findall(r"\[(\d\d) · [^|]*\|[^|]*\| (\d+) \|", markdown(SOURCES[0])))
+    own = {
+        path.name[:2]: re.search(r"^\| laptop[^|]*\| (\d+)", markdown(path), re.MULTILINE)[1] for path in SOURCES[1:]
+    }
+    assert on_the_map == own
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=NUMBERS)
 def test_links_lead_somewhere(source: Path) -> None:
     teaching = (FOLDER / "teaching" / f"{source.name[:2]}.md").read_text(encoding="utf-8")
