@@ -234,6 +234,13 @@ def test_a_trained_head_of_another_size_is_replaced(tiny_bert, tmp_path):
         build_classifier(str(folder), RunConfig(task="csv", model=str(folder)), outputs=2)
 
 
+def test_the_list_of_models_names_the_command(capsys):
+    assert main(["list", "models"]) == 0
+    assert "`bidora convert` makes a folder" in capsys.readouterr().out
+    assert main(["list", "models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
 def test_only_the_shapes_of_a_base_are_looked_at(tiny_esm):
     from transformers import AutoConfig
 

@@ -49,7 +49,12 @@ def _list(args: argparse.Namespace) -> int:
     if args.what == "models":
         from bidora.models import MODELS
 
-        return _registry(list(MODELS.values()), ("name", "title", "parameters", "licence", "size", "source"), args)
+        code = _registry(list(MODELS.values()), ("name", "title", "parameters", "licence", "size", "source"), args)
+        if not args.json:
+            print(
+                "\n--model also takes a folder or a hub id; `bidora convert` makes a folder of another program's checkpoint."
+            )
+        return code
     rows = [row_of(run) for run in list_runs(args.root)]
     if args.json:
         print(json.dumps(finite(rows), indent=1))
