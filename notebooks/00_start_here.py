@@ -129,8 +129,8 @@ explore(learning, task=["peptides", "reuters"], quantity=["loss", "test accuracy
 #
 # ### Exercise 00-cost
 #
-# core · ★☆☆ · 4 min. How many times did `FIRST` compute a gradient? It has 12 lower steps; after each comes an upper step, which takes two
-# gradients (of the upper loss, and of the lower loss at a shifted point). Then 12 steps of retraining.
+# core · ★☆☆ · 4 min. How many gradients would `FIRST` take with 20 steps a phase? Each of the 20 lower steps takes one; after each comes an upper
+# step, which takes two (of the upper loss, and of the lower loss at a shifted point). Then 20 steps of retraining.
 
 # %% exercise="00-cost"
 evaluations = ...  # a number
@@ -200,7 +200,7 @@ for finding in findings():
 # - Its upper loss is drawn beside the lower one in the search phase only; the retraining phase has one loss.
 # - In the recordings BiDoRA's test accuracy is below DoRA's in all three seeds, by 1.1 to 4.2 points, at four times the gradient evaluations. LoRA
 #   and DoRA show no clear direction. On Reuters the three lie within one point of each other in every seed.
-# - `00-cost`: 48, four times DoRA's 12. `00-interval`: ±2.8 points.
+# - `00-cost`: 80, four times DoRA's 20. `00-interval`: ±2.8 points.
 #
 # </details>
 #

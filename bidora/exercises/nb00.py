@@ -19,6 +19,9 @@ FIRST = RunConfig(
 )  # fmt: skip
 """The smallest run that is still a real one."""
 
+LONGER = FIRST.replace(steps=20)
+"""The run of exercise 00-cost; what the first one cost is printed when it ends."""
+
 RIGHT, TESTED = 703, 924
 """Of so many test peptides so many were right, in one recorded run."""
 
@@ -59,11 +62,14 @@ def learning(task: str, quantity: str) -> go.Figure:
 
 
 def _verify_cost(answer: Any) -> str:
-    wanted = gradient_evaluations(FIRST)
-    steps = FIRST.steps
+    wanted = gradient_evaluations(LONGER)
+    steps = LONGER.steps
     if not isinstance(answer, (int, float)):
         raise Misconception(f"give one number; this is {type(answer).__name__}")
     wrong: dict[float, str] = {
+        gradient_evaluations(
+            FIRST
+        ): f"this is what the first run took, with {FIRST.steps} steps a phase; here there are {steps}",
         steps: "these are the lower steps of the search alone. Every upper step computes gradients as well, and "
         "after the search everything is trained again",
         2 * steps: "search and retraining are counted, the upper steps are not: one after every lower step, and each "
@@ -80,7 +86,7 @@ def _verify_cost(answer: Any) -> str:
         raise Misconception(
             f"{answer} is not it; add up lower steps, upper steps (two gradients each) and retraining steps"
         )
-    dora = gradient_evaluations(FIRST.replace(method="dora"))
+    dora = gradient_evaluations(LONGER.replace(method="dora"))
     return (
         f"{wanted} gradient evaluations, where DoRA takes {dora} with as many steps: {wanted // dora} times the work."
     )
@@ -120,10 +126,10 @@ EXERCISES = (
         minutes=4,
         hints=(
             "There are three kinds of steps: lower and upper ones in the search, then those of the retraining phase.",
-            "12 lower steps: 12 gradients. 12 upper steps with two gradients each. 12 steps of retraining.",
-            "12 + 12 · 2 + 12; bidora.config.gradient_evaluations(FIRST) counts the same.",
+            "20 lower steps: 20 gradients. 20 upper steps with two gradients each. 20 steps of retraining.",
+            "20 + 20 · 2 + 20; bidora.config.gradient_evaluations(FIRST.replace(steps=20)) counts the same.",
         ),
-        solution='evaluations = 12 + 12 * 2 + 12  # lower, upper (two each), retraining\ncheck("00-cost", evaluations)',
+        solution='evaluations = 20 + 20 * 2 + 20  # lower, upper (two each), retraining\ncheck("00-cost", evaluations)',
         verify=_verify_cost,
     ),
     Exercise(
