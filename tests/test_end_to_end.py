@@ -85,7 +85,9 @@ def started_from_the_form(page, lab):
 
 def goes_on_without_page_and_server(page, lab, run):
     open_run(page, run)
-    appears(state_of(page, "running"))
+    appears(
+        state_of(page, "running"), seconds=TRAINING
+    )  # a worker steps aside: on a busy machine it prepares for minutes
     appears(page.get_by_text(re.compile(rf"step [1-9]\d* of {2 * STEPS}")))
     page.reload()
     appears(page.get_by_text(run.id))
@@ -105,7 +107,9 @@ def goes_on_without_page_and_server(page, lab, run):
 
 def stopped_and_resumed(page, run, *, after):
     open_run(page, run)
-    appears(state_of(page, "running"))
+    appears(
+        state_of(page, "running"), seconds=TRAINING
+    )  # a worker steps aside: on a busy machine it prepares for minutes
     assert after.state == "finished", "one at a time"
     page.get_by_role("button", name="Stop and keep").click()
     appears(state_of(page, "stopped"))
