@@ -41,6 +41,8 @@ class LevelTrainer(Trainer):
         rest: further arguments of transformers.Trainer.
     """
 
+    optimizer: torch.optim.Optimizer | None
+
     def __init__(
         self,
         model: Classifier,

@@ -188,7 +188,7 @@ class BiLevelTrainer(LevelTrainer):
         """Merge the upper level's means since the last line into Trainer's own line."""
         means = self.upper_notes.take_means() if "loss" in logs else {}
         if means:
-            logs.update(means, upper_learning_rate=self.upper_scheduler.get_last_lr()[0])
+            logs |= {**means, "upper_learning_rate": self.upper_scheduler.get_last_lr()[0]}
         super().log(logs, start_time)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:

@@ -63,7 +63,8 @@ def test_what_recorder_and_trainer_write_is_what_is_checked_here():
     from pathlib import Path
 
     sources = "".join(
-        Path(__file__).parents[1].joinpath("bidora", f"{m}.py").read_text() for m in ("recorder", "trainer")
+        Path(__file__).parents[1].joinpath("bidora", f"{m}.py").read_text()
+        for m in ("recorder", "trainer", "upper_notes")
     )
     written = set(re.findall(r'"((?:\w+_)?(?:norm|loss|rate|gap|cosine|seen|evaluations|seconds))"', sources))
     written -= {"grad_norm", "seconds_training"}  # renamed before they are written

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "bidora"
 FLOORS = {
     4: "cli __main__",
     3: "train exercises",
-    2: "report page final_weights trainer recorder figures evaluation phases result",
+    2: "report page final_weights trainer level_trainer upper_notes recorder figures evaluation phases result",
     1: (
         "verdict remedies fetching sources inspection adapter classifier checkpoint models "
         "tasks metrics weights analysis launch queueing grid sweeping tuning published reproducing presets benchmark_scores drafts preview "
