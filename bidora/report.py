@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bidora import analysis, figures
 from bidora.analysis.described import environment_table
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 SIGNS = {True: "✓ equal", False: "! not equal", None: "? not known"}
 BARRED = "✗ no conclusion allowed"
 
-_BLOCK = ["task", "variant", "examples_per_class"]
-
 CLOSING = (
     "Differences are taken seed by seed on the same test data. An interval over one run answers “with another test set?”, "
     "one over several seeds “with another seed?”. Magnitudes are one per output unit, as in PEFT. The inputs of the data "
@@ -48,6 +46,7 @@ def report(
     answer: str = "",
     correction: str = "holm",
     pooled: bool = False,
+    reference: str | None = None,
 ) -> str:
     """The report as HTML text, about 5 MB, most of it plotly's own code.
 
@@ -58,6 +57,8 @@ def report(
         answer: the author's conclusion; shown beside what the numbers allow.
         correction: of p for several tests, over all differences of the report: holm, bh or none.
         pooled: whether to test over tasks, too.
+        reference: label of the method that all others are compared with; empty for every two, None for the usual
+            choice (`bidora.analysis.usual_reference`).
 
     Raises:
         LabError: there are no runs, or the correction is unknown.
@@ -76,8 +77,10 @@ def report(
         parts.append(paragraph("None of these runs has final scores yet, so nothing may be said about their methods."))
     if answer:
         parts += ["<h3>In the author’s words</h3>\n", paragraph(answer)]
-    pairs = analysis.paired_differences(chosen, correction=correction)
-    parts += [_over_tasks(chosen, correction)] if pooled else []
+    if reference is None:
+        reference = analysis.usual_reference(analysis.comparison(chosen))
+    pairs = analysis.paired_differences(chosen, reference=reference, correction=correction)
+    parts += [_over_tasks(chosen, correction, reference)] if pooled else []
     parts += [_results(name, members, pairs) for name, members in blocks]
     parts += [_each_run(chosen), _data(chosen), _repeat(chosen)]
     return whole_page(title, parts)
@@ -92,6 +95,7 @@ def write_report(
     answer: str = "",
     correction: str = "holm",
     pooled: bool = False,
+    reference: str | None = None,
 ) -> Path:
     """Write the report to a file, whole or not at all; returns its absolute path. Arguments as of `report`.
 
@@ -101,7 +105,8 @@ def write_report(
     place = Path(path).expanduser()
     if place.suffix.lower() not in (".html", ".htm"):
         raise LabError(f"{place} does not end in .html", hint=f"write {place.name or 'report'}.html")
-    text = report(runs, title=title, question=question, answer=answer, correction=correction, pooled=pooled)
+    terms: dict[str, Any] = dict(correction=correction, pooled=pooled, reference=reference)
+    text = report(runs, title=title, question=question, answer=answer, **terms)
     try:
         write_text(place, text)
     except OSError as error:
@@ -147,9 +152,9 @@ def _said(name: str, runs: Sequence[Run]) -> str:
     return f"<h3>{escaped(name)}</h3>\n" + box(content)
 
 
-def _over_tasks(runs: Sequence[Run], correction: str) -> str:
+def _over_tasks(runs: Sequence[Run], correction: str, reference: str) -> str:
     """Differences over tasks, and what they mean; nothing where no two methods share two tasks."""
-    found = analysis.pooled_differences(runs, correction=correction)
+    found = analysis.pooled_differences(runs, reference=reference, correction=correction)
     if found.empty:
         return ""
     return "".join(
@@ -164,7 +169,11 @@ def _over_tasks(runs: Sequence[Run], correction: str) -> str:
 
 def _results(name: str, runs: Sequence[Run], all_pairs: pandas.DataFrame) -> str:
     scores = analysis.comparison(runs)
-    pairs = all_pairs[(all_pairs[_BLOCK] == scores.iloc[0][_BLOCK]).all(axis=1)] if len(all_pairs) else all_pairs
+    pairs = (
+        all_pairs[(all_pairs[analysis.BLOCK] == scores.iloc[0][analysis.BLOCK]).all(axis=1)]
+        if len(all_pairs)
+        else all_pairs
+    )
     metric = str(scores["primary"].iloc[0])
     baseline = analysis.baseline_of(runs, metric=metric)
     parts = [

@@ -15,6 +15,7 @@ from test_pooling import write_tasks
 from bidora.analysis import comparison, paired_differences
 from bidora.analysis.latex import differences_in_latex, escaped, scores_in_latex
 from bidora.cli import main
+from bidora.report import report
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +124,14 @@ def test_many_methods_are_compared_with_one_of_them_unless_all_pairs_are_asked_f
     assert "LoRA − DoRA" in out and "BiDoRA − LoRA" not in out
     assert main(["compare", "--group", "five", "--reference", "All", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["pairs"]) == 10
+
+
+def test_a_report_of_many_methods_compares_them_with_one_too(tmp_path):
+    runs = [
+        write_run(tmp_path / "runs", method=m, seed=s)
+        for m in ("lora", "rslora", "dora", "bidora", "head")
+        for s in (0, 1)
+    ]
+    usual, every = report(runs), report(runs, reference="")
+    assert "BiDoRA − DoRA" in usual and "BiDoRA − LoRA" not in usual
+    assert "BiDoRA − LoRA" in every

@@ -23,8 +23,10 @@ def usual_reference(rows: pandas.DataFrame) -> str:
     Args:
         rows: of `bidora.analysis.comparison`.
     """
+    if rows.empty:
+        return ""
     tasks = [set(members["label"]) for _, members in rows.groupby(BLOCK, sort=False)]
-    if max(map(len, tasks), default=0) <= MOST_IN_PAIRS:
+    if max(map(len, tasks)) <= MOST_IN_PAIRS:
         return ""
     everywhere = rows[rows["label"].isin(set.intersection(*tasks))]
     return next(iter([*everywhere[everywhere["method"] == "dora"]["label"], *everywhere["label"], ""]))

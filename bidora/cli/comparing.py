@@ -103,7 +103,9 @@ def _write(args: argparse.Namespace, runs: Sequence[Run], rows: pandas.DataFrame
     if args.html:
         from bidora.report import write_report
 
-        place = write_report(runs, args.html, correction=terms.correction, pooled=terms.pooled)
+        place = write_report(
+            runs, args.html, correction=terms.correction, pooled=terms.pooled, reference=terms.reference
+        )
         print(f"\nwritten: {place} ({size(place.stat().st_size)}); open it in a browser", file=told)
 
 
