@@ -12,6 +12,7 @@ import numpy
 import pytest
 import torch
 from tiny_causal import causal_tokenizer, needs_scores, rows_of, save_causal_model, write_e2e
+from variants import by_default
 
 from bidora.adapter import adapt
 from bidora.config import RunConfig
@@ -307,7 +308,7 @@ def in_plain_peft(run: Run, base: Path, *, how: str) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", by_default(FAMILIES, ["gpt2"]))
 def test_bidora_from_files_to_plain_peft_with_equal_texts_and_loss(family, folders, data, tmp_path):
     from bidora.evaluation import evaluate as again
 

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from variants import by_default
 
 from bidora.config import RunConfig
 from bidora.methods import METHODS
@@ -14,15 +15,13 @@ from bidora.runs import Run
 from bidora.tasks import task_is_fetched
 from bidora.train import train
 
-BY_DEFAULT = ("pissa", "fourierft")
-"""A start from the weights themselves, and a basis of another kind; the others take minutes together."""
+BY_DEFAULT = ("pissa",)
+"""A start from the weights themselves; all take minutes together."""
 
 
 @pytest.mark.slow
 @pytest.mark.real
-@pytest.mark.parametrize(
-    "method", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.long) for name in METHODS]
-)
+@pytest.mark.parametrize("method", by_default(METHODS, BY_DEFAULT))
 def test_the_loss_falls_at_a_usual_learning_rate(method: str, tmp_path: Path) -> None:
     if not (is_fetched("esm2") and task_is_fetched("peptides")):
         pytest.skip("`bidora fetch peptides esm2` brings them")

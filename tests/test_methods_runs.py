@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from test_adapter import IDS, MASK
 from test_methods import NEW, TINY, WITHOUT_ADAPTER
+from variants import by_default
 
 from bidora.adapter import split_parameters
 from bidora.classifier import Classifier
@@ -253,7 +254,7 @@ def test_pissa_is_saved_as_plain_lora_of_twice_the_rank(finished: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["adalora", "bilora", "pissa", "vera"])
+@pytest.mark.parametrize("method", by_default(["adalora", "bilora", "pissa", "vera"], ["adalora", "bilora"]))
 def test_a_stopped_run_goes_on_with_the_same_bits(method: str, tiny_bert: Path, table: Path, tmp_path: Path) -> None:
     """AdaLoRA's scores of importance and kept ranks are part of the checkpoint."""
     config = config_of(tiny_bert, table, method, dropout=0.1, checkpoint_every=4)
@@ -270,7 +271,7 @@ def test_a_stopped_run_goes_on_with_the_same_bits(method: str, tiny_bert: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", by_default(METHODS, ["dora", "adalora", "bidora", "full"]))
 def test_bfloat16_trains_every_method(method: str, tiny_esm: Path, tmp_path: Path) -> None:
     """Autocast: finite losses near those of float32, and trained tensors stay in float32."""
     from tiny import AMINO_ACIDS

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, GPT2Config, GPT2Model
+from variants import by_default
 
 from bidora.cli import main
 from bidora.config import RunConfig
@@ -144,7 +145,9 @@ def test_kinds_that_change_no_weight_are_refused(tiny_bert, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["adalora", "vera", "fourierft", "bilora", "pissa"])
+@pytest.mark.parametrize(
+    "method", by_default(["adalora", "vera", "fourierft", "bilora", "pissa"], ["adalora", "bilora"])
+)
 def test_runs_of_every_method_with_an_adapter_can_be_analysed(tiny_bert, tmp_path, method, capsys):
     from tiny import write_table
 

@@ -12,6 +12,7 @@ import pandas
 import pytest
 import torch
 from tagged import column_file, sentences, write_tagged
+from variants import by_default
 
 from bidora.adapter import adapt
 from bidora.config import RunConfig
@@ -81,7 +82,7 @@ def data(tmp_path_factory) -> Path:
     return write_tagged(tmp_path_factory.mktemp("tagged"), train=60, devel=0, test=16)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", by_default(METHODS, ["lora", "adalora", "bidora", "bitfit", "full"]))
 def test_every_method_trains_scores_and_keeps_what_it_says(method, tiny_bert, data, tmp_path):
     from bidora.train import train
 
