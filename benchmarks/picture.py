@@ -22,7 +22,7 @@ STUDIES = {
 REFERENCE = "dora"
 
 
-def differences(table: pandas.DataFrame, group: str) -> pandas.DataFrame:
+def accuracies(table: pandas.DataFrame, group: str) -> pandas.DataFrame:
     """Test accuracies of one group in %, one row per seed and one column per method."""
     return 100 * table[table["group"] == group].pivot(index="seed", columns="method", values="accuracy")
 
@@ -41,7 +41,7 @@ def picture(table: pandas.DataFrame) -> go.Figure:
     methods = [name for name in METHOD_NAMES if name != REFERENCE][::-1]
     figure = make_subplots(cols=len(STUDIES), subplot_titles=list(STUDIES.values()), horizontal_spacing=0.16)
     for column, group in enumerate(STUDIES, start=1):
-        scores = differences(table, group)
+        scores = accuracies(table, group)
         for place, method in enumerate(methods):
             found = (scores[method] - scores[REFERENCE]).to_numpy()
             style = STYLES[method]
@@ -84,11 +84,10 @@ def picture(table: pandas.DataFrame) -> go.Figure:
 
 def rows_for_readme(table: pandas.DataFrame) -> str:
     """The README's table: accuracy, difference to DoRA with t-interval, in how many seeds higher, for both tasks."""
-    lines = []
+    lines, groups = [], {group: accuracies(table, group) for group in STUDIES}
     for method, name in METHOD_NAMES.items():
         cells = [f"| {'**BiDoRA**' if method == 'bidora' else name}"]
-        for group in STUDIES:
-            scores = differences(table, group)
+        for group, scores in groups.items():
             found = (scores[method] - scores[REFERENCE]).to_numpy()
             cells.append(f"{scores[method].mean():.1f} ± {scores[method].std():.1f}")
             low, high = found.mean() - interval(found), found.mean() + interval(found)

@@ -54,7 +54,7 @@ def unroll() -> Iterator[RunConfig]:
 
 
 def methods() -> Iterator[RunConfig]:
-    """LoRA, DoRA and BiDoRA with the default settings, 10 seeds, all training data; test scores. The README's figure."""
+    """LoRA, DoRA and BiDoRA with the default settings, 10 seeds, all training data; test scores. The README quotes it."""
     for seed in range(10):
         for common in TASKS.values():
             for method in ("lora", "dora", "bidora", "full"):

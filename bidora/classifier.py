@@ -118,8 +118,8 @@ def build_classifier(folder: str, config: RunConfig, *, outputs: int, attention:
     return Classifier(backbone, head, pooling=pooling)
 
 
-def read_settings(folder: str, config: RunConfig) -> Any:
-    """transformers' configuration of a pretrained model, with the dropout that the run's settings ask for.
+def read_config(folder: str) -> Any:
+    """transformers' configuration of a pretrained model, as its folder has it.
 
     Raises:
         LabError: the folder holds none that transformers can read.
@@ -127,13 +127,22 @@ def read_settings(folder: str, config: RunConfig) -> Any:
     from transformers import AutoConfig
 
     try:
-        settings = AutoConfig.from_pretrained(folder)
+        return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise LabError(
             f"model {folder!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="name a packaged model, a local folder with config.json and model.safetensors, or a hub id (needs internet)",
             kind="model",
         ) from error
+
+
+def read_settings(folder: str, config: RunConfig) -> Any:
+    """transformers' configuration of a pretrained model, with the dropout that the run's settings ask for.
+
+    Raises:
+        LabError: the folder holds none that transformers can read.
+    """
+    settings = read_config(folder)
     if (
         getattr(settings, "pad_token_id", 0) is None
     ):  # Llama's kin: the collator pads with 0 where there is no token for it

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidora.metrics import LOWER_IS_BETTER, SHARES
 from bidora.statistics import CORRECTIONS
-from bidora.wording import counted, score_name
+from bidora.wording import counted, score_name, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -149,7 +149,7 @@ def _short(value: float) -> str:
 def _signed(value: float) -> str:
     if math.isnan(value):
         return NONE
-    return _minus(f"{value:+.2f}") if math.isfinite(value) else ("+∞" if value > 0 else "−∞")
+    return signed(value) if math.isfinite(value) else ("+∞" if value > 0 else "−∞")
 
 
 def _minus(text: str) -> str:

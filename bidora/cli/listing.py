@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
@@ -55,7 +56,8 @@ def _list(args: argparse.Namespace) -> int:
                 "\n--model also takes a folder or a hub id; `bidora convert` makes a folder of another program's checkpoint."
             )
         return code
-    rows = [row_of(run) for run in list_runs(args.root)]
+    runs = list_runs(args.root)
+    rows = [row_of(run) for run in runs]
     if args.json:
         print(json.dumps(finite(rows), indent=1))
     elif not rows:
@@ -74,17 +76,17 @@ def _list(args: argparse.Namespace) -> int:
         ]
         print(table(["id", "name", "state", "step", "score", "age"], shown))
     if args.csv:
-        _write_table(args)
+        _write_table(args, runs)
     return 0
 
 
-def _write_table(args: argparse.Namespace) -> None:
+def _write_table(args: argparse.Namespace, runs: Sequence[Run]) -> None:
     """One line per run, for a spreadsheet or a paper's appendix."""
     from bidora.analysis import runs_table
     from bidora.cli.analysing import write_csv
 
     with redirect_stdout(sys.stderr if args.json else sys.stdout):
-        write_csv(runs_table(list_runs(args.root)), args.csv)
+        write_csv(runs_table(runs), args.csv)
 
 
 def row_of(run: Run) -> dict[str, Any]:

@@ -22,23 +22,7 @@ from bidora.linear_layers import LINEAR, weight_of
 from bidora.weight_files import check_header
 from bidora.weights.tensors import Source
 
-KINDS = (
-    *(
-        "ADALORA",
-        "VERA",
-        "FOURIERFT",
-        "IA3",
-        "LOHA",
-        "LOKR",
-        "OFT",
-        "BOFT",
-        "HRA",
-        "MISS",
-        "VBLORA",
-        "RANDLORA",
-        "SHIRA",
-    ),
-)
+KINDS = tuple("ADALORA VERA FOURIERFT IA3 LOHA LOKR OFT BOFT HRA MISS VBLORA RANDLORA SHIRA".split())
 """Kinds that are merged: each is compared with PEFT in tests. Others change no weight, or fetch adapters from elsewhere (XLORA)."""
 
 _SHARED = ("vera_A", "vera_B", "vector_bank")
@@ -110,10 +94,9 @@ def _config(folder: Path) -> Any:
 
 def _model(base: Source, folder: Path) -> nn.Module:
     """The base without any head, in float32, as a copy."""
-    import torch
     from transformers import AutoModel
 
-    from bidora.classifier import quiet_transformers
+    from bidora.classifier import read_config, read_weights
 
     if isinstance(base, nn.Module):
         whole = copy.deepcopy(base)
@@ -125,13 +108,8 @@ def _model(base: Source, folder: Path) -> nn.Module:
             hint="give the folder of the model as base, or " + _WAY_OUT,
             kind="model",
         )
-    try:
-        with quiet_transformers():
-            return AutoModel.from_pretrained(base, use_safetensors=True, dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise LabError(
-            f"{base} cannot be loaded: {str(error).splitlines()[0]}", hint="check the folder", kind="model"
-        ) from error
+    settings = read_config(str(base))
+    return read_weights(AutoModel, str(base), settings, attention=None)
 
 
 def _merged(model: nn.Module, config: Any, tensors: Path, folder: Path) -> tuple[list[str], nn.Module]:
