@@ -513,3 +513,14 @@ def test_certificates_that_pip_uses_are_ours_too(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     download._certificates()
     assert chosen == [{"capath": str(tmp_path)}, {"cafile": str(bundle)}, {"cafile": str(bundle)}]
+
+
+def test_asking_for_pip_leaves_setuptools_as_it_was():
+    """Whoever looks up the name "pip" switches setuptools' distutils off, and PEFT's BOFT can no longer be loaded."""
+    code = (
+        "from bidora.models.package_index import pip_command\n"
+        "assert 'pip' in ' '.join(pip_command(None, title='weights'))\n"
+        "import setuptools, torch.utils.cpp_extension\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.machinery
 import json
 import os
 import shutil
@@ -68,7 +68,8 @@ def ask_pip(package: Package, *, title: str) -> str:
 
 def pip_command(package: Package, title: str) -> list[str]:
     """How to call pip: this Python's own, or any on the path (environments made by some tools have none)."""
-    if importlib.util.find_spec("pip") is not None:
+    # not importlib.util.find_spec: at the name "pip" setuptools gives up its distutils, and torch's cpp_extension then fails
+    if importlib.machinery.PathFinder.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     for name in ("pip", "pip3"):
         if (path := shutil.which(name)) is not None:
