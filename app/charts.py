@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +39,7 @@ def show(
     code: str = "",
     kept: Hashable = None,
     level: int = 2,
+    still: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a figure of bidora.figures with everything that belongs to it.
 
@@ -53,6 +56,7 @@ def show(
             where it must be. A stamp of runs is to be taken before they are read, or an older picture would be kept.
         level: of the title among the page's headings: one below the heading that it stands under, which is the page's
             own (1) on most pages. Those who listen to a page move along its headings, and a level left out misleads.
+        still: "wide" and "narrow" → SVG of the same figure, shown instead of it: the browser then need not read plotly.
     """
     drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {st.context.theme.type} {kept!r}", figure)
     if title:
@@ -61,15 +65,12 @@ def show(
     wide = panels > 1
     if wide:
         st.html(_scrolling(f"wide-{key}", panels * _PANEL))
-    with st.container(key=f"wide-{key}" if wide else None):
-        st.plotly_chart(
-            drawing,
-            key=key,
-            theme=None,
-            width="stretch",
-            config=_BAR,
-            alt=title or "Chart, described below",
-        )
+    alt = title or "Chart, described below"
+    if still:
+        st.html(still_picture(still, alt=alt))
+    else:
+        with st.container(key=f"wide-{key}" if wide else None):
+            st.plotly_chart(drawing, key=key, theme=None, width="stretch", config=_BAR, alt=alt)
     if meta.get("convention"):
         st.caption(plain(str(meta["convention"])))
     for note in meta.get("notes") or ():
@@ -100,6 +101,22 @@ def _drawing() -> Any:
             return self._parts
 
     return Drawing
+
+
+def still_picture(pictures: Mapping[str, str], *, alt: str) -> str:
+    """HTML of a picture as the page is wide or narrow.
+
+    Args:
+        pictures: "wide" and "narrow" → SVG.
+        alt: what it shows, in a few words.
+    """
+    wide, narrow = (
+        f"data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" for name in ("wide", "narrow")
+    )
+    return (
+        f'<picture class="still"><source media="(max-width: 640px)" srcset="{narrow}">'
+        f'<img src="{wide}" alt="{html.escape(alt)}" style="display: block; max-width: 100%"></picture>'
+    )
 
 
 def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> None:

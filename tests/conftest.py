@@ -65,7 +65,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("BIDORA_RECORDINGS", str(tmp_path / "recordings"))
-    return AppTest.from_file(str(Path(__file__).resolve().parents[1] / "app" / "main.py"), default_timeout=30)
+    return AppTest.from_file(str(Path(__file__).resolve().parents[1] / "app" / "lab.py"), default_timeout=30)
 
 
 @pytest.fixture(scope="module")

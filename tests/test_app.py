@@ -25,7 +25,7 @@ def test_every_view_opens_on_an_empty_machine(app, view):
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("app/main.py", default_timeout=60)
+app = AppTest.from_file("app/lab.py", default_timeout=60)
 app.run()
 for view in sys.argv[1:]:
     app.switch_page(f"views/{view}").run()
@@ -41,7 +41,8 @@ def test_no_view_imports_torch():
     assert finished.returncode == 0, finished.stderr[-2000:]
 
 
-def test_the_main_script_runs_outside_a_session():
-    """Processes that are spawned from the app's own run it once more, without any session."""
-    finished = subprocess.run([sys.executable, "app/main.py"], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["main", "lab"])
+def test_the_scripts_run_outside_a_session(script):
+    """Processes that are spawned from the app's own run them once more, without any session."""
+    finished = subprocess.run([sys.executable, f"app/{script}.py"], cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr[-2000:]

@@ -54,7 +54,7 @@ def test_errors_do_not_say_where_runs_are_kept(monkeypatch, root):
 
 def test_the_tab_s_picture_is_a_file_of_ours():
     """A Material or emoji name as page_icon is fetched from fonts.gstatic.com by every visitor's browser."""
-    source = (APP / "main.py").read_text(encoding="utf-8")
+    source = (APP / "lab.py").read_text(encoding="utf-8")
     assert source.index("set_page_config(page_icon=ICON)") < source.index("st.navigation(") and "icon.svg" in source
     assert "page_icon=icon" in (APP / "page.py").read_text(encoding="utf-8")
     assert (APP / "icon.svg").is_file()

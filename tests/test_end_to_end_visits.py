@@ -154,3 +154,26 @@ def test_a_vote_with_a_teacher_and_two_students(visitor):
     students[1].reload()
     appears(students[1].get_by_text("Your vote is in"))
     expect(students[1].get_by_role("button", name="Vote", exact=True)).to_have_count(0)
+
+
+# -- the first page -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_comparison_is_there_before_the_lab_and_makes_way_for_it(lab, chrome, scheme):
+    page = chrome.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900}).new_page()
+    page.route("**/static/js/index.*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))
+    page.goto(lab.url, wait_until="commit")
+    still = page.locator("#first-view")
+    expect(still.get_by_text("Each method against")).to_be_visible()
+    expect(still.locator(f".still-{scheme} img")).to_be_visible()
+    expect(page.locator("#root h1")).to_have_count(0)  # Streamlit's code is not there yet
+    place = still.locator(f".still-{scheme} img").bounding_box()
+    picture = page.locator("#root picture.still img")
+    picture.wait_for()
+    expect(still).to_have_count(0)
+    now = picture.bounding_box()
+    assert abs(now["x"] - place["x"]) < 8 and abs(now["y"] - place["y"]) < 8, (place, now)
+    page.get_by_role("link", name="Decompose a weight").click()
+    expect(page.get_by_role("heading", name="Decompose", level=1)).to_be_visible()
+    page.context.close()

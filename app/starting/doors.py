@@ -9,7 +9,7 @@ from app.page import explained, go, link, root
 from bidora.launch import resume
 from bidora.runs import ACTIVE, Run, list_runs
 
-_DOORS = (
+DOORS = (
     (
         "Learn",
         ":material/school:",
@@ -29,12 +29,13 @@ _DOORS = (
         (("compare", "Compare runs"), ("analyse", "Analyse an adapter")),
     ),
 )
+"""Title, icon, sentence, and links (view, label)."""
 
 
 def doors() -> None:
     """Learn, Train, Analyse: a card each, with one sentence."""
-    for column, (title, icon, sentence, links) in zip(st.columns(3), _DOORS):
-        with column.container(border=True, height="stretch"):
+    for title, icon, sentence, links in DOORS:
+        with st.container(border=True):
             st.markdown(f"## {icon} {title}")
             st.markdown(sentence)
             for view, label in links:

@@ -6,8 +6,9 @@ import streamlit as st
 
 from app.charts import plain, show
 from app.comparing.reading import of_runs, stamp
+from app.first_view.drawing import figure_of
+from app.first_view.stored import pictures_of, stored_view
 from app.page import link, root, theme
-from bidora import figures
 from bidora.analysis import Headline, cell, headline, suggested
 from bidora.recordings import recordings
 from bidora.runs import Run, list_runs
@@ -28,22 +29,24 @@ def finished_comparison() -> None:
     if found.reference:
         st.markdown(f"Each method against **{plain(found.reference)}**, seed by seed, on the same test data:")
     st.markdown("\n".join(f"- {plain(sentence)}." for sentence in found.sentences))
-    st.caption(f"{plain(found.terms)}. {where}")
     _picture(found, shown, mark, recorded)
+    st.caption(f"{plain(found.terms)}. {where}")
     link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))
 
 
 def _picture(found: Headline, shown: list[Run], mark: str, recorded: frozenset[str]) -> None:
     if found.scores.empty:
         call = f"figures.paired_differences(analysis.paired_differences(runs, reference={found.reference!r}))"
-        table, draw = found.differences, figures.paired_differences
+        table = found.differences
     else:
         call = "figures.scores(analysis.comparison(runs))"
-        table, draw = found.scores, figures.scores
+        table = found.scores
+    view = stored_view() if recorded else None
     show(
-        lambda: draw(table, template=theme()),
+        lambda: figure_of(found, template=theme()),
         key="start",
         kept=mark,
+        still=pictures_of(view, theme()) if view else None,
         table=table.drop(columns=["differences", "ids"], errors="ignore"),
         code=cell(shown, recorded=recorded).draw(call),
         level=3,

@@ -1,4 +1,4 @@
-"""Start: a finished comparison, three doors, the last run, and what this machine has."""
+"""Start: a finished comparison, the last run, three doors, and what this machine has."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from app.page import explained
 from app.starting.doors import doors, last_run
 from app.starting.finished import finished_comparison
 from app.starting.here import data_card, device_card
+from app.starting.opening import ADVICE, INTRODUCTION, TITLE
 
-st.title("BiDoRA Lab")
-st.markdown(
-    "**LoRA, DoRA and BiDoRA** adapt a pretrained model by training a small addition to its weights. DoRA splits each weight "
-    "into a length (the magnitude) and a direction; BiDoRA trains these two on different parts of the data. This lab lets you "
-    "see what that does to the weights, train it on real data, and check whether it helps.  \n"
-    ":material/lightbulb: New here? Open **Decompose a weight** and move a slider, or read the finished comparison below."
-)
-doors()
+st.title(TITLE)
+st.markdown(f"{INTRODUCTION}  \n:material/lightbulb: {ADVICE}")
 left, right = st.columns([2, 1], gap="medium")
 with left, explained():
     finished_comparison()
 with right:
     with explained():
         last_run()
+    doors()
+left, right = st.columns(2, gap="medium")
+with left:
     device_card()
+with right:
     data_card()
