@@ -94,7 +94,7 @@ $(VENV)/.browser: $(VENV)/.base
 setup: $(VENV)/.base
 
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) -m "$(MARKS)" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "$(MARKS)" $(PYTEST_ARGS)
 
 test-browser: $(VENV)/.test $(VENV)/.browser
 	$(PY) -m pytest -m browser $(PYTEST_ARGS)

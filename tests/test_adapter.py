@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from warm import answer_of
 
 from bidora.adapter import adapt, adapted_layers, initial_norms, split_parameters
 from bidora.classifier import Classifier, build_classifier
@@ -142,13 +141,7 @@ def test_plain_peft_loads_merges_and_predicts_the_same(
         assert described["base_model_name_or_path"] == "somebody/encoder"
         written = "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix in (".json", ".md"))
         assert str(folder) not in written, "an adapter that is passed on names no folder of this machine"
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PLAIN, str(folder), str(tmp_path), pooling],
-        input=f"{json.dumps(IDS.tolist())}\n{json.dumps(MASK.tolist())}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    for found in json.loads(process.stdout.splitlines()[-1]):
+    given = f"{json.dumps(IDS.tolist())}\n{json.dumps(MASK.tolist())}\n"
+    answer = answer_of(PLAIN, str(folder), str(tmp_path), pooling, given=given, folder=tmp_path)
+    for found in json.loads(answer.splitlines()[-1]):
         torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-4, atol=1e-5)

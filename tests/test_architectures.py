@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from test_adapter import IDS, MASK
 from tiny import save_tiny_model
+from warm import answer_of
 
 from bidora.adapter import adapt, adapted_layers, target_names
 from bidora.classifier import Classifier, build_classifier
@@ -116,15 +115,9 @@ def same_in_plain_peft(run: Run, base: Path, tmp_path: Path) -> bool:
     table = pandas.read_csv(run.config.data).drop_duplicates("text")
     predictions = run.predictions().merge(table, left_on="input", right_on="text").head(6)
     assert len(predictions) >= 3
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PLAIN, str(base), str(run.adapter_dir)],
-        input=json.dumps(predictions["input"].tolist()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    found = json.loads(process.stdout.splitlines()[-1])
+    texts = json.dumps(predictions["input"].tolist())
+    answer = answer_of(PLAIN, str(base), str(run.adapter_dir), given=texts, folder=tmp_path)
+    found = json.loads(answer.splitlines()[-1])
     torch.testing.assert_close(
         torch.tensor(found), torch.tensor(predictions["probability"].tolist()), rtol=1e-3, atol=1e-4
     )

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import warm
 from test_sweeping import workers  # noqa: F401 - a fixture
 
 from bidora.analysis import fairness_findings
@@ -134,7 +135,8 @@ def test_the_first_steps_say_what_all_of_it_takes(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_tuning_then_the_runs_that_count(own, capsys, tmp_path):
+def test_tuning_then_the_runs_that_count(own, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["bidora.launch"], "_spawn", lambda run, threads: warm.worker(run))
     words = ["sweep", *own, "--method", "lora", "bidora", "--seed", "0", "--steps", "3", "--batch-size", "4"]
     words += ["--selection-fraction", "0.2", "--tune", "learning_rate=1e-3,1e-2", "--tune-seed", "0", "--parallel", "2"]
     assert main(words) == 0

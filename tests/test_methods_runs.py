@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from safetensors.torch import load_file
 from test_adapter import IDS, MASK
 from test_methods import NEW, TINY, WITHOUT_ADAPTER
 from variants import by_default
+from warm import answer_of
 
 from bidora.adapter import split_parameters
 from bidora.classifier import Classifier
@@ -26,6 +25,8 @@ from bidora.decomposition import unit_change
 from bidora.methods import METHODS, get_method
 from bidora.runs import Run
 from bidora.train import train
+
+pytestmark = pytest.mark.xdist_group("runs of every method")  # one worker trains them once
 
 STEPS = 12
 
@@ -150,15 +151,7 @@ def plain(finished: Any, tiny_bert: Path, tiny_roberta: Path, tmp_path_factory: 
         for (name, pooling), watched in finished.items()
     }
     given = {"ids": IDS.tolist(), "mask": MASK.tolist(), "adapters": adapters, "out": str(out)}
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PLAIN],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    answers = json.loads(process.stdout.splitlines()[-1])
+    answers = json.loads(answer_of(PLAIN, given=json.dumps(given), folder=out).splitlines()[-1])
     return {key: (found, load_file(out / f"{key}.safetensors")) for key, found in answers.items()}
 
 

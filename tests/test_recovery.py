@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import warm
 from safetensors.torch import load_file
 
 from bidora.config import RunConfig
@@ -76,14 +74,7 @@ def untouched(tiny_bert: Path, table: Path, tmp_path_factory: pytest.TempPathFac
     return outcome(run)
 
 
-def worker(run: Run) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "bidora", "work", str(run.path)]
-    with open(run.path / "log.txt", "ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-
-
-def wait_for_step(run: Run, process: subprocess.Popen[bytes], step: int) -> None:
+def wait_for_step(run: Run, process: warm.Process, step: int) -> None:
     """Wait until the run's metrics show a step (over both phases), or the process is over."""
     while process.poll() is None:
         status = run.status
@@ -103,7 +94,7 @@ def test_killed_at_ten_random_moments(tiny_bert: Path, table: Path, tmp_path: Pa
     run = Run.create(config_of(tiny_bert, table), tmp_path)
     killed = 0
     for number, moment in enumerate(moments):
-        process = worker(run)
+        process = warm.worker(run)
         wait_for_step(run, process, moment)
         time.sleep(generator.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL if number % 2 == 0 else signal.SIGTERM)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import torch
 from tagged import column_file, sentences, write_tagged
 from variants import by_default
+from warm import answer_of
 
 from bidora.adapter import adapt
 from bidora.config import RunConfig
@@ -67,14 +66,8 @@ def in_plain_peft(run: Run, base: Path, split, labels) -> np.ndarray:
     """Tags by a process that imports peft and transformers only."""
     full = not (run.adapter_dir / "adapter_config.json").exists()
     told = [str(run.adapter_dir if full else base), str(run.adapter_dir), [list(w) for w in split.words], list(labels)]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PLAIN],
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return objects([np.array(row) for row in json.loads(done.stdout)])
+    answer = answer_of(PLAIN, given=json.dumps(told), folder=run.path)
+    return objects([np.array(row) for row in json.loads(answer)])
 
 
 @pytest.fixture(scope="module")

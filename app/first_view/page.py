@@ -41,7 +41,9 @@ def _font(page: str) -> str:
 def _filled(view: FirstView) -> str:
     pictures = {theme: still_picture(pictures_of(view, theme), alt="") for theme in THEMES}
     return _TEMPLATE.substitute(
-        menu="".join(f"<b>{name}</b>" + "".join(f"<span>{each.title}</span>" for each in views) for name, views in VIEWS.items()),
+        menu="".join(
+            f"<b>{name}</b>" + "".join(f"<span>{each.title}</span>" for each in views) for name, views in VIEWS.items()
+        ),
         title=TITLE,
         introduction=f"{_strong(INTRODUCTION)}<br>{_strong(ADVICE)}",
         doors="".join(_door(title, sentence, [label for _, label in links]) for title, _, sentence, links in DOORS),
