@@ -114,7 +114,7 @@ def still_picture(pictures: Mapping[str, str], *, alt: str) -> str:
         f"data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" for name in ("wide", "narrow")
     )
     return (
-        f'<picture class="still"><source media="(max-width: 640px)" srcset="{narrow}">'
+        f'<picture class="still"><source media="(max-width: 1100px)" srcset="{narrow}">'
         f'<img src="{wide}" alt="{html.escape(alt)}" style="display: block; max-width: 100%"></picture>'
     )
 

@@ -53,9 +53,11 @@ _ROOM = (
     ".stMainBlockContainer {padding-top: 4rem; padding-bottom: 4rem;} "
     '[data-testid="stSidebarNavLink"]:focus-visible, [data-testid="stPageLink-NavLink"]:focus-visible '
     "{outline: 2px solid currentColor; outline-offset: 1px;} "
+    '[data-testid="stPageLink-NavLink"] {height: auto;} [data-testid="stPageLink-NavLink"] * {white-space: normal;} '
     ".katex-display {overflow-x: auto; overflow-y: hidden; padding: 0.3rem 0;}"
 )
-"""Less empty room than streamlit leaves, a ring around the link that the keyboard is on, and formulas that scroll if they must."""
+"""Less empty room than streamlit leaves, a ring around the link that the keyboard is on, links of several lines and formulas
+that scroll where a page is narrow."""
 
 
 def begin(view: str, *, icon: str) -> None:

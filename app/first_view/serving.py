@@ -23,6 +23,7 @@ class ServeFirstView:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         first = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
         view = stored_view() if first else None
         if view is None:

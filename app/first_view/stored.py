@@ -61,5 +61,5 @@ def _read(path: Path, changed: int) -> FirstView | None:
 
 
 def pictures_of(view: FirstView, theme: str) -> dict[str, str]:
-    """ "wide" and "narrow" → SVG, for a light or a dark page."""
+    """A picture for wide and one for narrow pages: "wide" and "narrow" → SVG."""
     return {name: view.pictures[f"{theme}-{name}"] for name in WIDTHS}
