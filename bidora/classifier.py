@@ -63,6 +63,10 @@ class Classifier(nn.Module):
         """Recompute activations in the backward pass (called by transformers' Trainer)."""
         self.backbone.activation_checkpointing_enable(**how)
 
+    def gradient_checkpointing_enable(self, **how: Any) -> None:
+        """The same for transformers before 5.23."""
+        self.backbone.gradient_checkpointing_enable(**how)
+
     def head_names(self) -> list[str]:
         """Names of the parameters that turn features into logits: new, so always trained."""
         if self.head is not None:

@@ -129,7 +129,9 @@ def _time(configs: Sequence[RunConfig], there: Sequence[Run], parallel: int) -> 
 
 
 def _disk(configs: Sequence[RunConfig], there: Sequence[Run], root: str | None) -> str:
-    needed = disk_of(configs, there) if configs else 0.0
+    if not configs:
+        return "none"
+    needed = disk_of(configs, there)
     place = Path(root or runs_root()).expanduser().resolve()
     free = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists())).free
     known = "unknown until one has finished" if needed is None else f"about {size(needed)}"

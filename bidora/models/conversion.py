@@ -106,22 +106,15 @@ def _header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 def _settings(shapes: Mapping[str, tuple[int, ...]], base: str, prefix: str | None, path: Path) -> tuple[Any, str]:
     """transformers' configuration of the encoder, and in words where it comes from."""
-    from transformers import AutoConfig, EsmConfig
-
     if not base:
+        from transformers import EsmConfig
+
         values, title = esm_settings(shapes, prefix, str(path))
         return EsmConfig(**values), title
+    from bidora.classifier import read_config
     from bidora.models import get_model, model_folder
 
-    try:
-        settings = AutoConfig.from_pretrained(model_folder(base))
-    except (OSError, ValueError) as error:
-        raise LabError(
-            f"base {base!r} cannot be read: {str(error).splitlines()[0]}",
-            hint="name a packaged model, a folder with config.json, or a hub id (needs internet)",
-            kind="model",
-        ) from error
-    return settings, get_model(base).title
+    return read_config(str(model_folder(base))), get_model(base).title
 
 
 def _read(path: Path, taken: Mapping[str, str]) -> dict[str, torch.Tensor]:
