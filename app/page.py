@@ -39,6 +39,8 @@ VIEWS: dict[str, tuple[View, ...]] = {
 }
 """Section → its views, in the order of the menu."""
 
+_OPEN = "view that is open"
+
 _BY_NAME = {view.name: view for views in VIEWS.values() for view in views}
 
 
@@ -62,6 +64,7 @@ that scroll where a page is narrow."""
 
 def begin(view: str, *, icon: str) -> None:
     """Name the browser's tab after the view, and leave less room above it than streamlit does."""
+    st.session_state[_OPEN] = view or START.name
     title = _BY_NAME.get(view, START).title
     st.set_page_config(page_title=tab_title(title), page_icon=icon, layout="wide")
     st.html(f"<style>{_ROOM}</style>")
@@ -73,13 +76,21 @@ def tab_title(title: str) -> str:
 
 
 def link(name: str, label: str, *, icon: str = "", **query: str) -> None:
-    """Link to a view, with a query string such as run="20260101-120000-abcd"."""
+    """Link to a view, with a query string such as run="20260101-120000-abcd".
+
+    To the view that is already open it is a button: a link of Streamlit's would show the new query and leave the old one in
+    the address, to which the next click on anything would lead back.
+    """
+    if st.session_state.get(_OPEN) == name:
+        if st.button(label, icon=icon or None, type="tertiary", key=f"link {name} {label} {sorted(query.items())}"):
+            go(name, **query)
+        return
     st.page_link(page_of(_BY_NAME[name]), label=label, icon=icon or None, query_params=query or None)
 
 
 def go(name: str, **query: str) -> None:
     """Switch to a view at once, with a query string."""
-    st.switch_page(page_of(_BY_NAME[name]), query_params=query or None)
+    st.switch_page(page_of(_BY_NAME[name]), query_params=query)
 
 
 def root() -> Path:

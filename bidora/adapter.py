@@ -52,6 +52,12 @@ def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
         head_names = model.head_names()
         model.backbone = adapt(model.backbone, config)
         _train_only(model, config, head_names)
+        own = [name for name, each in model.named_parameters() if each.requires_grad and name not in head_names]
+        if method.uses_peft and not any("modules_to_save" not in name for name in own):
+            raise LabError(
+                f"method={config.method} trains no parameter of its adapter: none is named {', '.join(method.trained)}",
+                hint="name PEFT's parameters of this kind in the method's `trained`",
+            )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise LabError(
                 f"method={config.method} trains nothing of this model: it keeps its own head as it is",

@@ -140,6 +140,14 @@ def read_config(folder: str) -> Any:
         ) from error
 
 
+DROPOUTS = tuple(
+    "hidden_dropout_prob attention_probs_dropout_prob attention_dropout dropout attn_pdrop embd_pdrop resid_pdrop "
+    "embedding_dropout mlp_dropout pooler_dropout classifier_dropout seq_classif_dropout summary_first_dropout "
+    "summary_last_dropout qa_dropout".split()
+)
+"""What architectures call their dropouts: BERT and its kin, DistilBERT, Llama, GPT-2, ModernBERT, DeBERTa; heads included."""
+
+
 def read_settings(folder: str, config: RunConfig) -> Any:
     """transformers' configuration of a pretrained model, with the dropout that the run's settings ask for.
 
@@ -151,7 +159,7 @@ def read_settings(folder: str, config: RunConfig) -> Any:
         getattr(settings, "pad_token_id", 0) is None
     ):  # Llama's kin: the collator pads with 0 where there is no token for it
         settings.pad_token_id = 0
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout"):
+    for name in DROPOUTS:
         if isinstance(getattr(settings, name, None), float):
             setattr(settings, name, config.backbone_dropout)
     return settings

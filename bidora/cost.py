@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,16 @@ class Cost:
         gradient_evaluations: batches that went forward and backward through the model, whatever the gradient was for.
         examples_seen: training examples drawn, of both levels; a perturbed pass repeats a batch and draws none.
         seconds_training: time inside training steps, evaluation left out.
+        seconds_before: time of earlier sessions, where the run was stopped and gone on with.
+        peak_before: most bytes of memory in them.
     """
 
     gradient_evaluations: int = 0
     examples_seen: int = 0
     seconds_training: float = 0.0
+    seconds_before: float = 0.0
+    peak_before: int = 0
+    _session: float = field(default_factory=time.perf_counter, repr=False)
     _began: float | None = field(default=None, repr=False)
 
     def count(self, *, passes: int, examples: int) -> None:
@@ -30,8 +36,9 @@ class Cost:
         self.examples_seen += examples
 
     def start_clock(self) -> None:
-        """A training step begins."""
-        self._began = time.perf_counter()
+        """A training step begins, or goes on with its next batch."""
+        if self._began is None:
+            self._began = time.perf_counter()
 
     def stop_clock(self) -> None:
         """A training step ended."""
@@ -45,13 +52,17 @@ class Cost:
             "gradient_evaluations": self.gradient_evaluations,
             "examples_seen": self.examples_seen,
             "seconds_training": round(self.seconds_training, 3),
+            "seconds_total": round(self.seconds_before + time.perf_counter() - self._session, 3),
+            "peak_memory_bytes": max(self.peak_before, peak_memory_bytes()),
         }
 
     def load(self, values: dict[str, float]) -> None:
-        """Continue from saved counters."""
+        """Continue from the counters that an earlier session saved."""
         self.gradient_evaluations = int(values.get("gradient_evaluations", 0))
         self.examples_seen = int(values.get("examples_seen", 0))
         self.seconds_training = float(values.get("seconds_training", 0.0))
+        self.seconds_before = float(values.get("seconds_total", 0.0))
+        self.peak_before = int(values.get("peak_memory_bytes", 0))
 
 
 def reset_peak_memory() -> None:
@@ -74,6 +85,10 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes there
     import psutil
 
     return int(getattr(psutil.Process().memory_info(), "peak_wset", psutil.Process().memory_info().rss))

@@ -77,7 +77,7 @@ class EncodedSplit(Encoded):
         texts = (list(split.inputs), list(split.seconds)) if split.seconds else (list(split.inputs),)
         encoded = tokenizer(*texts, truncation=True, max_length=max_length)  # longest first
         ids: list[list[int]] = encoded["input_ids"]
-        super().__init__(split, ids, cut=sum(len(each) >= max_length for each in ids))
+        super().__init__(split, ids, cut=cut_inputs(encoded, max_length))
         # which of the two texts a token belongs to, for models that are told (BERT); RoBERTa's tokenizer gives none
         self.segments: list[list[int]] | None = encoded.get("token_type_ids") if split.seconds else None
         targets = split.targets if scale is None else scale.standardise(split.targets)
@@ -87,6 +87,19 @@ class EncodedSplit(Encoded):
         ids = self.ids[index]
         item = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
         return item if self.segments is None else {**item, "token_type_ids": self.segments[index]}
+
+
+def padding_of(tokenizer: Any) -> int:
+    """Token id that fills short sequences up: the tokenizer's own, else the one that ends a text (GPT-2 has no other), else 0."""
+    own, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+    return int(own if own is not None else end if end is not None else 0)
+
+
+def cut_inputs(encoded: Any, max_length: int) -> int:
+    """How many inputs were really cut: one of exactly `max_length` tokens may be whole. Slow tokenizers do not tell."""
+    if encoded.encodings is None:
+        return sum(len(each) >= max_length for each in encoded["input_ids"])
+    return sum(bool(each.overflowing) for each in encoded.encodings)
 
 
 class PaddingCollator:

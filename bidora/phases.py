@@ -101,7 +101,7 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
     options: dict[str, Any] = {"use_cpu": compute_device(config).type == "cpu"}
     if config.gradient_checkpointing:
         options[min(_RECOMPUTE)] = True
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=phase.steps,
         per_device_train_batch_size=config.batch_size,
@@ -120,13 +120,17 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
         save_strategy="steps",
         save_steps=-(-saved // logged) * logged,  # whole lines of the log, so that a resumed run writes the same ones
         save_total_limit=2,
-        seed=config.seed,
+        seed=config.seed + 7919 * (phase.index + 1),  # other dropout masks in each phase
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         **options,
     )
+    # With several GPUs in one process transformers would give each of them a batch of the size that was asked for the whole.
+    # One process uses one device; more of them are more processes (torchrun, accelerate launch).
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _learning_rate(config: RunConfig, phase: Phase) -> float:

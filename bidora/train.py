@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ from bidora.checkpoint import (
 )
 from bidora.classifier import Classifier, quiet_transformers
 from bidora.config import is_bilevel
-from bidora.cost import Cost, peak_memory_bytes, reset_peak_memory
-from bidora.encoding import Encoded, TargetScale
+from bidora.cost import Cost, reset_peak_memory
+from bidora.encoding import Encoded, TargetScale, padding_of
 from bidora.evaluation import Evaluation, StopWished, evaluate, watched
 from bidora.kinds import Kind, get_kind
 from bidora.level_trainer import LevelTrainer
@@ -59,11 +60,23 @@ def train(run: Run, *, progress: Progress | None = None) -> dict[str, Any]:
     """
     with working_on(run), quiet_transformers():
         try:
-            result = _Training(run, progress).go()
+            with _threads(run.config.threads):
+                result = _Training(run, progress).go()
         except StopWished:
             result = {}
         run.update_status(state="finished" if result else "stopped", eta_seconds=None, exit_code=0)
     return result
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """As many CPU threads as a run asks for (0: as it is); the next run of this process finds what was before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass
@@ -77,7 +90,7 @@ class _Data:
 
     @property
     def pad_id(self) -> int:
-        return self.tokenizer.pad_token_id or 0
+        return padding_of(self.tokenizer)
 
     @property
     def kind(self) -> Kind:
@@ -93,12 +106,9 @@ class _Training:
         self.method = get_method(self.config.method)
         self.device = compute_device(self.config)
         self.cost = Cost()
-        self.began = time.perf_counter()
 
     def go(self) -> dict[str, Any]:
         """Data, model, phases, test."""
-        if self.config.threads:
-            torch.set_num_threads(self.config.threads)
         reset_peak_memory()
         data = self._read_data()
         self._tell("reading the model")
@@ -153,6 +163,9 @@ class _Training:
         set_seed(config.seed)
         attention = "eager" if twice else None
         model = data.kind.build(self.folder, config, labels=data.prepared.labels, attention=attention)
+        # A causal classifier reads the last token that is no padding, so both must mean the same one.
+        settings: Any = model.backbone.config
+        settings.pad_token_id = data.pad_id
         set_seed(config.seed)
         adapt(model, config)
         return model.to(self.device)
@@ -177,7 +190,6 @@ class _Training:
             self.cost.load(read_json(checkpoint / COST_FILE))
         run.truncate_metrics(phase.index, step)
         run.truncate_dynamics(phase.index, step)
-        set_seed(self.config.seed + 7919 * (phase.index + 1))
         trainer, progress = self._trainer(phase, model, data, base)
         run.update_status(state="running", phase=phase.name, total=self.config.total_steps)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -286,8 +298,6 @@ class _Training:
         levels = split_parameters(model, self.method.upper or MAGNITUDE)
         cost = {
             **self.cost.to_dict(),
-            "seconds_total": round(time.perf_counter() - self.began, 3),
-            "peak_memory_bytes": peak_memory_bytes(),
             "trainable_parameters": sum(parameter.numel() for level in levels for parameter in level.values()),
             "total_parameters": sum(parameter.numel() for parameter in model.parameters()),
         }

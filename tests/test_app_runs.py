@@ -105,8 +105,8 @@ def test_chosen_runs_can_be_compared_opened_and_cloned(app, root):
     visit(app)
     app.multiselect(key="runs-chosen").set_value([made[0].id]).run()
     links = {link.label: link for link in app.get("page_link")}
-    assert {"Open", "Clone"} <= set(links)
     assert made[0].id in str(links["Clone"].proto)
+    assert "Open" in [each.label for each in app.button]  # on the page that is open: a link would leave the address
     app.multiselect(key="runs-chosen").set_value([run.id for run in made]).run()
     links = {link.label: link for link in app.get("page_link")}
     assert "Compare 2" in links and all(run.id in str(links["Compare 2"].proto) for run in made)

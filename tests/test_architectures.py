@@ -10,14 +10,15 @@ import pytest
 import torch
 from test_adapter import IDS, MASK
 from tiny import save_tiny_model
+from transformers import AutoConfig, AutoTokenizer
 from warm import answer_of
 
 from bidora.adapter import adapt, adapted_layers, target_names
-from bidora.classifier import Classifier, build_classifier
+from bidora.classifier import Classifier, build_classifier, read_settings
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import Run
-from bidora.train import train
+from bidora.train import _Training, train
 
 OWN_NAMES = {
     "bert": {"query", "value"},
@@ -157,3 +158,42 @@ def test_llama_has_no_biases_and_a_head(method: str, folders: dict[str, Path]) -
         return
     with pytest.raises(LabError, match="no bias"):
         adapted(folders["llama"], method="bitfit")
+
+
+def test_padding_changes_no_answer_of_a_causal_classifier(table: Path, tmp_path: Path) -> None:
+    """Qwen's kin names no padding in config.json; its classifier reads the last token that is none."""
+    folder = save_tiny_model(tmp_path / "qwen", "llama")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"pad_token_id": None}))
+    tokens = json.loads((folder / "tokenizer_config.json").read_text())
+    other = next(token for token in AutoTokenizer.from_pretrained(folder).get_vocab() if token.startswith("word"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokens | {"pad_token": other}))
+    config = RunConfig(task="csv", data=str(table), model=str(folder), method="lora", rank=2, steps=4, threads=1)
+    run = Run.create(config, tmp_path / "runs")
+    seen = {}
+
+    def watch(self: Any, data: Any) -> Any:
+        seen["model"], seen["pad"] = built(self, data), data.pad_id
+        return seen["model"]
+
+    built = _Training._build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Training, "_build", watch)
+        train(run)
+    model, pad = seen["model"].eval(), seen["pad"]
+    assert pad != 0
+    alone = torch.tensor([[7, 8, 9]])
+    beside = torch.tensor([[7, 8, 9, pad, pad], [5, 6, 7, 8, 9]])
+    with torch.no_grad():
+        one = model(alone, torch.ones_like(alone))[0]
+        two = model(beside, (torch.arange(5) < torch.tensor([[3], [5]])).long())[0]
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "distilbert", "modernbert", "deberta-v2", "llama", "bert", "electra", "esm"])
+def test_no_dropout_is_left_where_none_is_asked_for(kind: str, tmp_path: Path) -> None:
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    settings = read_settings(str(tmp_path), RunConfig(backbone_dropout=0.0)).to_dict()
+    assert not {
+        name: value for name, value in settings.items() if "drop" in name and isinstance(value, float) and value
+    }

@@ -61,6 +61,7 @@ def allowed(chosen: dict[str, Any]) -> RunConfig:
         chosen = {**chosen, "initial_rank": 0, "steps": max(2, chosen.get("steps", 2))}
     if method.bilevel:
         chosen = {name: value for name, value in chosen.items() if name not in NOT_FOR_BIDORA}
+        chosen["steps"] = max(chosen.get("steps", 1), chosen.get("unroll_steps", 1))
     return RunConfig(**chosen)
 
 
@@ -281,3 +282,9 @@ def test_help_of_a_setting_may_hold_a_percent_sign():
     for name in FIELDS:
         assert f"--{name.replace('_', '-')}" in shown
     assert "0 < upper_fraction < 1" in " ".join(shown.split())
+
+
+def test_a_search_without_any_upper_step_is_refused():
+    with pytest.raises(LabError, match="unroll_steps=10 leaves no upper step in steps=3"):
+        RunConfig(method="bidora", steps=3, unroll_steps=10)
+    assert RunConfig(method="dora", steps=3, unroll_steps=10).steps == 3

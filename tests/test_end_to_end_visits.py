@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tiny import write_table
 
 from bidora.methods import METHODS
+from bidora.recordings import recordings
 from bidora.runs import list_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, needs_browser]
@@ -177,3 +178,27 @@ def test_the_comparison_is_there_before_the_lab_and_makes_way_for_it(lab, chrome
     page.get_by_role("link", name="Decompose a weight").click()
     expect(page.get_by_role("heading", name="Decompose", level=1)).to_be_visible()
     page.context.close()
+
+
+def test_a_slide_after_the_projector_was_opened_by_its_button(visitor):
+    """The address must follow, or the next slide leads back to the notes, in front of the class."""
+    page = visitor()
+    page.goto("classroom?lesson=two-levels")
+    page.get_by_role("button", name="Projector", exact=True).click()
+    expect(page).to_have_url(re.compile("project=1"))
+    appears(page.get_by_text("1 of"))
+    page.locator(".st-key-next button").click()
+    appears(page.get_by_text("2 of"))
+    expect(page).to_have_url(re.compile("slide=2"))
+    assert "project=1" in page.url
+    page.get_by_role("button", name="Leave", exact=True).click()
+    appears(page.get_by_role("heading", name="Closing question"))
+    assert "project" not in page.url and "slide" not in page.url
+
+
+def test_the_way_back_from_a_run_leaves_nothing_in_the_address(visitor):
+    page = visitor()
+    page.goto(f"runs?run={recordings()[0].id}")
+    page.get_by_role("button", name="All runs", exact=True).click()
+    appears(page.get_by_role("heading", name="Runs", level=1))
+    until(lambda: "run=" not in page.url)

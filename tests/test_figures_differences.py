@@ -57,7 +57,7 @@ def test_every_seed_the_mean_and_its_interval_are_drawn_in_points():
     np.testing.assert_allclose(seeds.x, [1, 2, 3], rtol=1e-6)
     np.testing.assert_allclose([mean.x[0], mean.error_x.array[0], mean.error_x.arrayminus[0]], [2, 1, 1], rtol=1e-6)
     assert any(shape.x0 == 0 for shape in figure.layout.shapes)
-    assert "never leaves the range" in figure.layout.meta["notes"][0]
+    assert "wide" in figure.layout.meta["notes"][0]
     assert figures.STYLES["lora"].colour == seeds.marker.color
 
 

@@ -321,13 +321,16 @@ def test_a_clock_that_is_set_makes_no_worker_another_one(run, sleeper, monkeypat
     assert run.state == "running"
 
 
-def test_a_stale_heartbeat_makes_the_run_lost(run, sleeper):
+def test_a_laptop_that_slept_has_an_old_heartbeat_and_a_worker_that_goes_on(run, sleeper):
+    """Another worker beside it would write into the same folder."""
     at_work(run, sleeper.pid)
     rewrite(run, heartbeat=time.time() - HEARTBEAT_SECONDS - 1)
-    assert run.state == "lost"
+    assert run.state == "running"
+    with pytest.raises(LabError):
+        run.claim()
 
 
-@pytest.mark.parametrize("missing", ["pid", "process_start", "heartbeat"])
+@pytest.mark.parametrize("missing", ["pid", "process_start"])
 def test_without_a_full_identity_nobody_is_at_work(run, sleeper, missing):
     at_work(run, sleeper.pid)
     rewrite(run, **{missing: None})
@@ -434,3 +437,27 @@ def test_a_run_at_work_is_not_deleted(run, sleeper):
     with pytest.raises(LabError, match="is running"):
         run.delete()
     assert run.path.is_dir()
+
+
+# -- killed in the middle of joining --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_dynamics_survive_an_end_while_they_are_joined(run, monkeypatch, moment):
+    for step in range(3):
+        run.write_dynamics(pandas.DataFrame({"step": [step], "name": ["x"]}), 0, step)
+    replace = os.replace
+
+    def interrupted(source, target):
+        if moment == "after":
+            replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bidora.runs.run.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.compact_dynamics()
+    monkeypatch.undo()
+    assert list(run.dynamics()["step"]) == [0, 1, 2]
+    run.compact_dynamics()
+    assert list(run.dynamics()["step"]) == [0, 1, 2]
+    assert [part.name for part in (run.path / "dynamics.parquet").glob("*.parquet")] == ["all.parquet"]

@@ -274,7 +274,10 @@ def test_the_sentence_when_all_seeds_agree():
     found = paired_difference([0.884, 0.90, 0.921], [0.88, 0.89, 0.90], pairs=[0, 1, 2])
     assert found.mean == pytest.approx(0.035 / 3)
     assert (found.higher, found.lower) == (3, 0)
-    assert found.interval.low > 0
+    # three seeds that agree: a bootstrap never leaves their range, Student's t holds its 95 %
+    assert found.interval.low < 0 < found.bootstrap.low
+    wanted = scipy.stats.ttest_1samp(found.differences, 0).confidence_interval()
+    assert (found.interval.low, found.interval.high) == pytest.approx((wanted.low, wanted.high))
     assert found.sentence("BiDoRA", "DoRA") == (
         "BiDoRA higher than DoRA in 3 of 3 seeds, difference 0.4 to 2.1 points; "
         "chance alone makes 3 of 3 agree in 25 % of cases"

@@ -226,3 +226,21 @@ def test_disk_is_judged_by_finished_runs_of_the_model(tmp_path):
     both = disk_of([RunConfig(task="peptides", method="dora")] * 2, runs)
     assert lora < both / 2 < bidora  # none of the method: the median over all of the model
     assert disk_of([RunConfig(task="reuters")], runs) is None
+
+
+def test_a_run_that_somebody_else_has_finished_is_passed_over(tmp_path, workers, monkeypatch):
+    """`bidora resume`, the queue, or the same sweep in another terminal."""
+    configs = [RunConfig(task="peptides", method="lora", steps=3, seed=seed) for seed in range(3)]
+    start = workers.start
+
+    def finishing(run, *, threads=None):
+        start(run, threads=threads)
+        for other in list_runs(tmp_path):
+            if other.state == "queued" and other.config.seed == 1:
+                other.update_status(state="finished")
+
+    for config in configs:
+        Run.create(config, tmp_path, group="g")
+    monkeypatch.setattr(at_work, "start", finishing)
+    runs, _ = carry_out(tmp_path, configs)
+    assert [run.state for run in runs] == ["finished"] * 3 and len(workers.started) == 2

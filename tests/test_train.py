@@ -207,3 +207,13 @@ def test_magnitude_gradients_of_dora_are_recorded(tiny_bert: Path, table: Path, 
     train(run)
     dynamics = run.dynamics()
     assert (dynamics.loc[dynamics["step"] > 0, "magnitude_gradient_norm"] > 0).all()
+
+
+def test_a_run_leaves_the_number_of_threads_as_it_was(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(run_of(tmp_path, tiny_bert, table, method="lora", steps=2, threads=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

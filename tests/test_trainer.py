@@ -231,3 +231,39 @@ def test_objective_without_regulariser_is_the_loss(tiny_bert: Path, tmp_path: Pa
         regularised = objective(batch, True)
     torch.testing.assert_close(plain, loss_of(logits, batch["labels"], "classification"))
     torch.testing.assert_close(regularised - plain, 1e-2 * objective.orthogonality())
+
+
+def test_one_process_uses_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two GPUs transformers would wrap the model and give each of them a whole batch."""
+    from transformers import TrainingArguments
+
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
+    arguments = training_arguments(RunConfig(batch_size=6), Phase("search", 0, 4, bilevel=True), tmp_path)
+    assert arguments._n_gpu == 1
+
+
+def test_each_phase_has_dropout_masks_of_its_own(tmp_path: Path) -> None:
+    seeds = [
+        training_arguments(RunConfig(seed=seed), Phase("search", index, 4, bilevel=False), tmp_path).seed
+        for seed in (0, 1)
+        for index in (0, 1)
+    ]
+    assert len(set(seeds)) == 4
+
+
+def test_the_clock_runs_over_all_batches_of_a_step() -> None:
+    cost = Cost()
+    cost.start_clock()
+    first = cost._began
+    cost.start_clock()  # the step's second batch
+    assert cost._began == first
+    cost.stop_clock()
+    cost.start_clock()
+    assert cost._began > first
+
+
+def test_a_session_after_a_stop_adds_to_the_ones_before() -> None:
+    cost = Cost()
+    cost.load({"seconds_training": 3.0, "seconds_total": 100.0, "peak_memory_bytes": 10**15})
+    told = cost.to_dict()
+    assert 100.0 <= told["seconds_total"] < 160.0 and told["peak_memory_bytes"] == 10**15

@@ -6,6 +6,7 @@ fills it. The comparison does not change meanwhile, so it is sent along.
 
 from __future__ import annotations
 
+import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,12 @@ _CONDITIONS = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"ran
 """What a browser may ask of a file that it knows; of this page it gets the whole."""
 
 
+def _address() -> str:
+    """Where the first page is: "/", or "/lab/" with `--server.baseUrlPath lab`."""
+    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/" if base else "/"
+
+
 class ServeFirstView:
     """Middleware that adds the stored comparison to the first page, and touches nothing else."""
 
@@ -24,7 +31,7 @@ class ServeFirstView:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        first = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+        first = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == _address()
         view = stored_view() if first else None
         if view is None:
             await self.app(scope, receive, send)

@@ -93,7 +93,8 @@ def paired_differences(
 
     Returns:
         task, variant, examples_per_class, metric, first, second (labels; first comes later in LoRA, DoRA, BiDoRA,
-        full), pairs (how many), seeds (in words), mean, low, high (of first − second; 95 % bootstrap over pairs),
+        full), pairs (how many), seeds (in words), mean, low, high (of first − second; 95 % t-interval), bootstrap_low,
+        bootstrap_high (95 % bootstrap over pairs),
         higher and lower (in how many pairs), p (Wilcoxon's signed-rank test), smallest_p (that so many pairs allow),
         p_corrected, correction, tests (how many the correction counts), effect_size (d_z, Cohen's d for pairs),
         rank_biserial, sentence (what was found), verdict (what may be concluded), first_method, second_method,
@@ -110,7 +111,8 @@ def paired_differences(
         pairs = [pair if pair[0].label == reference else pair[::-1] for pair in pairs]
         pairs = [pair for pair in pairs if pair[0].label == reference]
     rows = [_pair_row(second, first, metric) for second, first in pairs]
-    columns = "task variant examples_per_class metric first second pairs seeds mean low high higher lower p smallest_p"
+    columns = "task variant examples_per_class metric first second pairs seeds mean low high bootstrap_low bootstrap_high higher"
+    columns += " lower p smallest_p"
     columns += " p_corrected correction tests effect_size rank_biserial"
     columns += " sentence verdict first_method second_method differences"
     p = corrected([row["p"] for row in rows], correction)
@@ -165,6 +167,8 @@ def _pair_row(second: Group, first: Group, metric: str) -> dict[str, Any]:
         "mean": found.mean,
         "low": found.interval.low,
         "high": found.interval.high,
+        "bootstrap_low": found.bootstrap.low,
+        "bootstrap_high": found.bootstrap.high,
         "higher": found.higher,
         "lower": found.lower,
         "p": found.test.p if found.test else NAN,

@@ -140,7 +140,7 @@ def differences_in_latex(pairs: pandas.DataFrame, *, label: str = "tab:differenc
     tests = counted(int(rows[0]["tests"]) if rows else 0, "test")
     of = "the tasks' means, one pair per task" if pooled else "shared seeds, in points for shares"
     caption = (
-        f"Differences of {escaped(of)}: mean with bootstrap interval, Wilcoxon's signed-rank test, exact and two-sided "
+        f"Differences of {escaped(of)}: mean with 95\\,\\% t-interval, Wilcoxon's signed-rank test, exact and two-sided "
         f"(corrected over {tests}), Cohen's $d_z$ and rank-biserial $r$."
     )
     return _table(heads, body, caption=caption, label=label)

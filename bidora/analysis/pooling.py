@@ -37,7 +37,7 @@ def pooled_differences(runs: Iterable[Run], *, reference: str = "", correction: 
 
     Returns:
         first, second (labels), pairs (tasks), tasks (in words), mean, low, high (of the tasks' mean differences, in the
-        scores' own unit; bootstrap over tasks), higher, lower (in how many tasks the first is better, or worse), p,
+        scores' own unit; 95 % t-interval over tasks), higher, lower (in how many tasks the first is better, or worse), p,
         smallest_p, p_corrected, correction, tests, effect_size, rank_biserial, sentence, differences (tuple, in the order
         of tasks).
     """

@@ -27,9 +27,9 @@ DESCRIPTION = """Finished runs side by side, one table per task: scores with 95 
   bidora compare 20260101-120000-ab12 20260101-120100-cd34
   bidora compare --group sweep-8-tasks --reference DoRA --pooled --latex table.tex --html report.html
 
-Runs that differ in the seed only become one row; methods are compared seed by seed: mean difference with bootstrap
-interval, Wilcoxon's signed-rank test (exact) with the smallest p that so many pairs allow, p corrected for the number
-of tests, effect sizes d_z (mean difference over its spread) and r (balance of the ranks, −1 to 1)."""
+Runs that differ in the seed only become one row; methods are compared seed by seed: mean difference with 95 %
+t-interval (the CSV has the bootstrap's, too), Wilcoxon's signed-rank test (exact) with the smallest p that so many pairs
+allow, p corrected for the number of tests, effect sizes d_z (mean difference over its spread) and r (balance of the ranks, −1 to 1)."""
 
 
 def add_commands(commands: Commands) -> None:

@@ -208,6 +208,8 @@ def details(run: Run) -> str:
         "settings that differ from the defaults\n"
         + (facts([(f"  {name}", _plain(values[1])) for name, values in changed.items()]) or "  none")
     )
+    if notes := meta.get("notes"):
+        parts.append("notes on the data\n" + "\n".join(f"  {note}" for note in notes))
     result = run.result
     if result:
         splits = ", ".join(

@@ -31,4 +31,5 @@ def with_gradient_evaluations(config: RunConfig, wanted: int) -> RunConfig:
     """The settings with as many steps as come nearest to so many gradient evaluations, phases in proportion."""
     share = max(1, wanted) / gradient_evaluations(config)
     retraining = max(1, round(config.retrain_steps * share)) if config.retrain_steps else 0
-    return config.replace(steps=max(1, round(config.steps * share)), retrain_steps=retraining)
+    fewest = config.unroll_steps if is_bilevel(config) else 1  # one upper step at least
+    return config.replace(steps=max(fewest, round(config.steps * share)), retrain_steps=retraining)

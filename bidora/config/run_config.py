@@ -303,6 +303,11 @@ class RunConfig(Portable):
                 f"gradient_accumulation={self.gradient_accumulation} is not supported by method={self.method} (allowed: 1)",
                 hint="raise batch_size instead, or lower max_length where memory is short",
             )
+        if method.bilevel and self.unroll_steps > self.steps:
+            raise LabError(
+                f"unroll_steps={self.unroll_steps} leaves no upper step in steps={self.steps} (allowed: 1 to {self.steps})",
+                hint="take fewer lower steps for each upper step, or more steps",
+            )
         if method.bilevel and self.gradient_checkpointing:
             raise LabError(
                 f"gradient_checkpointing=True is not supported by method={self.method} (allowed: False)",

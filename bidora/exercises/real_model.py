@@ -17,7 +17,7 @@ from bidora.adapter import MAGNITUDE, adapt
 from bidora.classifier import Classifier, build_classifier
 from bidora.config import RunConfig
 from bidora.cost import Cost
-from bidora.encoding import EncodedSplit, PaddingCollator
+from bidora.encoding import EncodedSplit, PaddingCollator, padding_of
 from bidora.errors import LabError
 from bidora.exercises.training import StatusLine
 from bidora.phases import Phase, training_arguments
@@ -157,7 +157,7 @@ def _esm2(config: RunConfig) -> Material:
         if split is not None  # bidora always has both
     )
     line.say(f"ESM-2 and {len(lower)} + {len(upper)} peptides are here")
-    return Material(model, lower, upper, tokenizer.pad_token_id or 0, real=True)
+    return Material(model, lower, upper, padding_of(tokenizer), real=True)
 
 
 def _sequences(count: int, seed: int) -> Split:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TITLE = "How large are the differences on the same seeds?"
 FEW_SEEDS = 6
-"""With fewer pairs a bootstrap interval says little: it never leaves the range of the differences."""
+"""With fewer pairs an interval leans on the assumption that differences scatter normally."""
 
 
 def paired_differences(table: pandas.DataFrame, *, template: str = "light") -> go.Figure:
@@ -56,7 +56,7 @@ def paired_differences(table: pandas.DataFrame, *, template: str = "light") -> g
         title=TITLE,
         alt=" ".join(f"{row['verdict']}." for row in rows),
         convention=f"First − second on the same seeds ({seeds}) and the same test data{better} · line: 95 % interval "
-        "of the mean (bootstrap over seeds)",
+        "of the mean (Student's t over seeds)",
         notes=_notes(fewest),
         template=template,
         height=170 + 44 * len(rows),
@@ -113,6 +113,6 @@ def _notes(fewest: int) -> Sequence[str]:
         return ("Where two methods share one seed only, there is no interval, and no conclusion about them.",)
     if fewest < FEW_SEEDS:
         return (
-            f"With {fewest} seeds the interval never leaves the range of the {fewest} differences: it is too short.",
+            f"With {fewest} seeds the interval is wide, and it takes for granted that differences scatter normally.",
         )
     return ()

@@ -80,20 +80,29 @@ STATISTICS = (
         topic="statistics",
         meaning="A range that answers one question, and each kind another one. One run: Wilson's interval or a bootstrap "
         "over test items, for another test set of this size. Several seeds: Student's t over seeds, for another seed "
-        "on the same test set. Fits: bootstrap over weights. Differences: bootstrap over pairs.",
+        "on the same test set. Differences: Student's t over pairs. Fits: bootstrap over weights. A bootstrap over few values "
+        "never leaves their range and is too short; tables of differences have it beside the other, for comparison.",
         formula=r"\bar x \pm t_{0.975,\,n-1}\,\frac{s}{\sqrt n} \quad(\text{seeds})",
         unit="as the number itself",
         convention="The column interval says which; with one seed there is none over seeds.",
         source=(("", "Wilson 1927; Student 1908; Efron 1979, percentile bootstrap"),),
         shown=("Runs", *_FIT),
-        names=("low", "high", "slope_interval", "pearson_interval", "spearman_interval"),
+        names=(
+            "low",
+            "high",
+            "bootstrap_low",
+            "bootstrap_high",
+            "slope_interval",
+            "pearson_interval",
+            "spearman_interval",
+        ),
     ),
     Entry(
         key="paired_difference",
         term="Paired difference",
         topic="statistics",
         meaning="First minus second method, seed by seed, on the same data: what the seed does to both cancels. Mean, "
-        "and 95 % bootstrap interval over pairs.",
+        "and 95 % interval by Student's t over pairs.",
         formula=r"\bar d = \frac{1}{n}\sum_{seed} \left( \text{score}_{first} - \text{score}_{second} \right)",
         unit="points for shares, else as the score",
         convention="Only seeds that both have, and only with the same test set.",

@@ -16,9 +16,6 @@ from bidora.errors import LabError
 CAUSAL = "causal"
 """In place of a pooling: one row of logits per token, and no head but the model's own, which stays as it is."""
 
-DROPOUTS = ("attn_pdrop", "embd_pdrop", "resid_pdrop")
-"""What GPT-2 calls its dropouts."""
-
 
 class Generator(Classifier):
     """A causal language model with its own head, tied and frozen.
@@ -113,9 +110,6 @@ def build_generator(folder: str, config: RunConfig, *, new_tokens: int, attentio
             hint="name a causal model, such as openai-community/gpt2, or a folder with one",
             kind="model",
         )
-    for name in DROPOUTS:
-        if hasattr(settings, name):
-            setattr(settings, name, config.backbone_dropout)
     backbone = read_weights(AutoModelForCausalLM, folder, settings, attention=attention)
     # some models bring habits of their own (sampling, penalties): what is measured here is the model's likeliest text
     backbone.generation_config = GenerationConfig(

@@ -147,7 +147,9 @@ class RunFolder:
         """The weight dynamics as a table: step × layer × module; empty where there are none."""
         import pandas
 
-        parts = [read_table(part) for part in sorted((self.path / "dynamics.parquet").glob("*.parquet"))]
+        folder = self.path / "dynamics.parquet"
+        joined = folder / "all.parquet"
+        parts = [read_table(part) for part in ([joined] if joined.is_file() else sorted(folder.glob("*.parquet")))]
         parts = [part for part in parts if not part.empty]
         return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
 

@@ -161,7 +161,8 @@ class Run(RunFolder):
         os.replace(temporary, self.path / f"{name}.parquet")
 
     def truncate_dynamics(self, phase_index: int, step: int) -> None:
-        """Drop the parts that were written after a checkpoint."""
+        """Drop the parts that were written after a checkpoint, and all parts joined: the checkpoint comes before its end."""
+        (self.path / "dynamics.parquet" / "all.parquet").unlink(missing_ok=True)
         for part in (self.path / "dynamics.parquet").glob("*-*.parquet"):
             phase, number = part.stem.split("-")
             if (int(phase), int(number)) > (phase_index, step):
@@ -174,9 +175,9 @@ class Run(RunFolder):
         if len(parts) > 1 and len(table):
             temporary = self.path / "dynamics.parquet" / "all.tmp"
             table.to_parquet(temporary, index=False)
+            os.replace(temporary, temporary.with_suffix(".parquet"))  # from now on the parts are not read
             for part in parts:
                 part.unlink()
-            os.replace(temporary, temporary.with_suffix(".parquet"))
 
     def request_stop(self) -> None:
         """Ask the worker to save and stop at its next step."""

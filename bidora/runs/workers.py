@@ -15,7 +15,7 @@ STATES = ("queued", *ACTIVE, "stopped", "finished", "failed", "lost")
 """Every state that `Run.state` can return. `lost` is never written: it is what a reader sees when the worker died."""
 
 HEARTBEAT_SECONDS = 120.0
-"""A worker whose last sign of life is older than this counts as dead, even if its process still exists."""
+"""A worker on another machine whose last sign of life is older than this counts as dead."""
 
 
 def process_start(pid: int) -> float | None:
@@ -62,9 +62,13 @@ def same_process(status: Mapping[str, Any]) -> bool:
 
 
 def worker_alive(status: Mapping[str, Any]) -> bool:
-    """Whether the worker that wrote a status still lives: same process, same start, fresh heartbeat."""
+    """Whether the worker that wrote a status still lives.
+
+    On this machine its process decides: a laptop that slept has an old heartbeat and a worker that goes on. A process on
+    another machine can only be judged by its heartbeat.
+    """
     beat = status.get("heartbeat")
     fresh = isinstance(beat, (int, float)) and time.time() - beat < HEARTBEAT_SECONDS
     if status.get("host") not in (None, socket.gethostname()):
-        return fresh  # a process on another machine can only be judged by its heartbeat
-    return fresh and same_process(status)
+        return fresh
+    return same_process(status)

@@ -73,8 +73,12 @@ class Sweep:
         run = each.run or Run.create(each.config, self.root, name=each.name, group=self.group, tags=self.tags)
         if each.meta:
             run.update_meta(**each.meta)
-        if run.state not in ACTIVE:  # else somebody has started it already: it is waited for
-            start(run, threads=thread_share(self.parallel))
+        try:
+            if run.state not in (*ACTIVE, "finished"):  # else somebody has started it already: it is waited for
+                start(run, threads=thread_share(self.parallel))
+        except LabError:
+            if run.state not in (*ACTIVE, "finished"):  # somebody was quicker by a moment
+                raise
         return Planned(each.config, each.name, run, each.meta)
 
     def _take_note(self, each: Planned, left: int) -> None:
