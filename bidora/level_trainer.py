@@ -33,7 +33,8 @@ class LevelTrainer(Trainer):
     Args:
         model: the adapted classifier.
         args: transformers' training arguments.
-        train_dataset: items with input_ids, attention_mask, labels.
+        train_dataset: items with input_ids, attention_mask, labels, such as an `EncodedSplit`; its `lengths`, where it has
+            them, put inputs of similar length into one batch.
         config: the run's settings.
         kind: name of one of `bidora.kinds`.
         cost: counters to add to.
@@ -76,7 +77,7 @@ class LevelTrainer(Trainer):
         return FixedOrder(self._order(self.train_dataset, args.max_steps, step_size, self.order_seed))
 
     def _order(self, dataset: Any, batches: int, batch_size: int, seed: int) -> list[int]:
-        lengths = dataset.lengths if self.config.group_by_length else None
+        lengths = getattr(dataset, "lengths", None) if self.config.group_by_length else None
         return training_order(len(dataset), batches=batches, batch_size=batch_size, seed=seed, lengths=lengths)
 
     def compute_loss(

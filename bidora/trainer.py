@@ -17,6 +17,7 @@ from transformers import get_scheduler
 
 from bidora.adapter import adapted_layers, split_parameters
 from bidora.classifier import Classifier
+from bidora.errors import LabError
 from bidora.hypergradient import (
     AdamWStep,
     Clipped,
@@ -52,6 +53,10 @@ class BiLevelTrainer(LevelTrainer):
 
     def __init__(self, *args: Any, upper_dataset: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
+        if not self.method.bilevel:
+            raise LabError(
+                f"method={self.config.method} has no upper level", hint="use LevelTrainer for it, or method=bidora"
+            )
         self.direction, self.magnitude = split_parameters(self.model, self.method.upper)
         for parameter in self.magnitude.values():
             parameter.requires_grad_(False)  # clipping and the lower optimiser must not see it

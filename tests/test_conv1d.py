@@ -21,6 +21,7 @@ from bidora.linear_layers import weight_of
 from bidora.methods import METHODS
 from bidora.orthogonality import Orthogonality
 from bidora.recorder import base_weights, merged_weights
+from bidora.weights import dynamics_of
 
 IDS = torch.tensor([[3, 4, 5, 6, 7, 8], [9, 10, 11, 12, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
@@ -219,3 +220,19 @@ def test_layers_that_are_not_adapted_are_plain_conv1d_still():
     model = adapt(GPT2LMHeadModel(GPT2Config(vocab_size=20, n_embd=24, n_layer=1, n_head=2)), RunConfig(rank=2))
     kinds = {name.rsplit(".", 1)[-1]: type(module) for name, module in model.named_modules()}
     assert kinds["c_fc"] is kinds["c_proj"] is Conv1D and kinds["c_attn"] is DoraLinear
+
+
+@pytest.mark.filterwarnings("ignore")  # of plain peft
+@pytest.mark.parametrize("axis", ["output", "input"])
+def test_two_checkpoints_have_the_units_that_the_adapter_has(axis, folders, tmp_path):
+    """GPT-2 stores its weights (in, out): read as (out, in), a checkpoint's output units would be its inputs."""
+    model = adapt(fresh(folders["gpt2"]), RunConfig(rank=2, target_modules=("c_attn",))).eval()
+    disturb(model)
+    model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    again = PeftModel.from_pretrained(fresh(folders["gpt2"]), str(tmp_path / "adapter"))
+    again.merge_and_unload().save_pretrained(tmp_path / "merged")
+    one = dynamics_of(folders["gpt2"], tmp_path / "adapter", axis=axis)
+    two = dynamics_of(folders["gpt2"], tmp_path / "merged", axis=axis, modules=("c_attn",))
+    assert list(one["units"]) == list(two["units"]) == [72 if axis == "output" else 24] * 2
+    for column in ("delta_m", "delta_d"):
+        assert two[column].to_numpy() == pytest.approx(one[column].to_numpy(), rel=1e-4)

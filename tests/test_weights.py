@@ -289,7 +289,7 @@ def test_tensors_missing_from_or_too_many_in_an_adapter_are_named(adapter):
 def test_adapters_of_layers_that_are_not_linear_are_refused(adapter):
     embeddings = "base_model.model.bert.embeddings.word_embeddings"
     rewrite(adapter, lambda tensors: tensors.update({f"{embeddings}.lora_embedding_A": torch.ones(2, 2)}))
-    refused("bert.embeddings.word_embeddings.lora_", tiny_bert(), adapter)
+    refused("is LoRA on an embedding", tiny_bert(), adapter)
     rewrite(adapter, lambda tensors: tensors.pop(f"{embeddings}.lora_embedding_A"))
     key = f"base_model.model.bert.{QUERY.format(0)}.lora_ranknum"
     rewrite(adapter, lambda tensors: tensors.update({key: torch.ones(1)}))

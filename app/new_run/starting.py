@@ -73,7 +73,8 @@ def _started() -> None:
     if not ids:
         return
     st.success(
-        f"{counted(len(ids), 'run')} in the queue. Closing this page does not harm them.",
+        f"{counted(len(ids), 'run')} in the queue. Closing this page does not harm "
+        f"{'it' if len(ids) == 1 else 'them'}.",
         icon=":material/check_circle:",
     )
     link("runs", "Watch the first one", icon=":material/visibility:", run=ids[0])

@@ -24,14 +24,18 @@ def finished_comparison() -> None:
     if found is None:
         _nothing_yet()
         return
-    st.header(f"A finished comparison: {plain(found.task)}")
+    kind = "A finished comparison" if found.reference else "A finished run"
+    st.header(f"{kind}: {plain(found.task)}")
     where = "Recorded with this lab; each run names the command that made it." if recorded else "Your own runs."
     if found.reference:
         st.markdown(f"Each method against **{plain(found.reference)}**, seed by seed, on the same test data:")
     st.markdown("\n".join(f"- {plain(sentence)}." for sentence in found.sentences))
     _picture(found, shown, mark, recorded)
     st.caption(f"{plain(found.terms)}. {where}")
-    link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))
+    if found.reference:
+        link("compare", "Open this comparison", icon=":material/balance:", runs=",".join(run.id for run in shown))
+    else:
+        link("new_run", "Train another method on the same data", icon=":material/play_arrow:")
 
 
 def _picture(found: Headline, shown: list[Run], mark: str, recorded: frozenset[str]) -> None:

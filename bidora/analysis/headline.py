@@ -12,6 +12,7 @@ from bidora.analysis.comparing import comparison, paired_differences
 from bidora.analysis.grouping import groups_of
 from bidora.runs import Run
 from bidora.tasks import TASKS
+from bidora.wording import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +60,7 @@ def headline(runs: Sequence[Run]) -> Headline | None:
     counts = [TASKS[task].title] if task in TASKS and task != "csv" else []
     counts += [f"{n_test:,.0f} test examples"] if math.isfinite(n_test) else []
     counts += [f"{n_train:,.0f} training examples"] if math.isfinite(n_train) else []
-    counts += [f"{len(members)} runs, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"]
+    counts += [f"{counted(len(members), 'run')}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"]
     counts += ["test data were never trained on, nor used to choose a step"]
     if len(groups) == 1:
         sentences: tuple[str, ...] = (f"Only {groups[0].label}: there is nothing to compare it with yet",)

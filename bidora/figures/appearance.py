@@ -215,6 +215,7 @@ def drawing_of(figure: go.Figure) -> dict[str, Any]:
     # Plain dictionaries: each update of a plotly object costs more than all of this.
     layout = figure.layout.to_plotly_json()
     layout.pop("title", None)
+    layout["modebar"] = dict(bgcolor="rgba(0,0,0,0)")  # on a phone it lies over the legend
     layout |= dict(height=height + 26 * legend, margin=dict(l=10, r=10, t=top + 26 * legend, b=bottom))
     layout["legend"] = dict(orientation="h", x=0, xanchor="left", yref="paper", yanchor="bottom")
     layout["legend"]["y"] = 1 + (26 if headings else 6) / plot

@@ -145,6 +145,12 @@ def _layer(name: str, config: Mapping[str, Any], tensors: NamedTensors) -> Adapt
     has_magnitude, where = bool(config.get("use_dora")), f"in {tensors.source}"
     needed = {"lora_A.weight", "lora_B.weight"} | ({"lora_magnitude_vector"} if has_magnitude else set())
     found = {key for key in shapes if key.startswith("lora_")} - {"lora_B.bias"}
+    if "lora_embedding_A" in shapes:
+        raise LabError(
+            f"{name} {where} is LoRA on an embedding, whose rows are tokens and no output units: it has no ΔM and ΔD here",
+            hint="merge it (merge_and_unload), save the model, and compare the two checkpoints",
+            kind="model",
+        )
     if needed - found:
         raise _misfit(f"{name}.{min(needed - found)} is missing {where}")
     if found - needed:

@@ -183,6 +183,7 @@ def _checkpoint_pairs(
         lacking = set(first) - set(places.values())
         if lacking:
             raise _missing(min(lacking), before, after)
+    turned = _inputs_first(before.shapes)
     for name in wanted:
         place = places[name]
         if before.shapes[place] != after.shapes[name]:
@@ -192,7 +193,16 @@ def _checkpoint_pairs(
                 hint="compare two checkpoints of the same model",
                 kind="model",
             )
-        yield place.removesuffix(".weight"), before.read(place), after.read(name)
+        one, other = before.read(place), after.read(name)
+        if place.split(".")[-2] in turned:
+            one, other = one.T, other.T
+        yield place.removesuffix(".weight"), one, other
+
+
+def _inputs_first(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """Layers that are stored (in, out): GPT-2's own kind of layer (`Conv1D`), known by query, key and value lying side by side."""
+    lying = any(name.endswith(".c_attn.weight") and shape[0] < shape[-1] for name, shape in shapes.items())
+    return ("c_attn", "q_attn", "c_proj", "c_fc") if lying else ()
 
 
 def _chosen(names: Iterable[str], modules: Sequence[str], source: str) -> list[str]:
