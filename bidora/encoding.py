@@ -97,9 +97,10 @@ def padding_of(tokenizer: Any) -> int:
 
 def cut_inputs(encoded: Any, max_length: int) -> int:
     """How many inputs were really cut: one of exactly `max_length` tokens may be whole. Slow tokenizers do not tell."""
-    if encoded.encodings is None:
+    encodings = getattr(encoded, "encodings", None)
+    if encodings is None:
         return sum(len(each) >= max_length for each in encoded["input_ids"])
-    return sum(bool(each.overflowing) for each in encoded.encodings)
+    return sum(bool(each.overflowing) for each in encodings)
 
 
 class PaddingCollator:

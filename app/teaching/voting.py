@@ -124,9 +124,11 @@ def _watch(vote: Vote) -> None:
         big_type()
     with st.container(key="projector" if projected else None):
         st.title(plain(vote.question), anchor=False)
-        st.markdown("\n".join(f"- {_named(vote, place)}" for place in range(len(vote.options))))
+        if not (projected and vote.revealed):  # the result names the options once more, and needs the room
+            st.markdown("\n".join(f"- {_named(vote, place)}" for place in range(len(vote.options))))
         st.markdown(f"Vote with the code **{vote.code}**" + ("" if vote.open else " (closed)"))
-        st.code(f"{base()}classroom?vote={vote.code}", language=None, wrap_lines=True)
+        if vote.open or not projected:
+            st.code(f"{base()}classroom?vote={vote.code}", language=None, wrap_lines=True)
     with st.container(horizontal=True, key="projector-buttons", vertical_alignment="center"):
         _button("Hide the result" if vote.revealed else "Reveal the result", vote, revealed=not vote.revealed)
         _button("Open again" if not vote.open else "Close the vote", vote, open=not vote.open)

@@ -267,7 +267,11 @@ class RunConfig(Portable):
     )
     device: str = setting("auto", group="running", help="where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
-        "float32", group="running", help="arithmetic of forward and backward", choices=("float32", "bfloat16")
+        "float32",
+        group="running",
+        help="arithmetic of forward and backward; bfloat16 saves memory, and makes the implicit part of a hypergradient by "
+        "differences coarse",
+        choices=("float32", "bfloat16"),
     )
     kernel: str = setting(
         "fast", group="running", help="adapted layer: this project's fused one, or PEFT's own", choices=("fast", "peft")
