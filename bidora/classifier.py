@@ -157,7 +157,7 @@ def read_settings(folder: str, config: RunConfig) -> Any:
     settings = read_config(folder)
     if (
         getattr(settings, "pad_token_id", 0) is None
-    ):  # Llama's kin: the collator pads with 0 where there is no token for it
+    ):  # Llama's kin; whoever knows the tokenizer sets `padding_of` it instead
         settings.pad_token_id = 0
     for name in DROPOUTS:
         if isinstance(getattr(settings, name, None), float):

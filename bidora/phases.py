@@ -14,8 +14,9 @@ from bidora.checkpoint import COMPLETE_FILE
 from bidora.config import RunConfig, is_bilevel
 from bidora.errors import LabError
 
-_RECOMPUTE = {"activation_checkpointing", "gradient_checkpointing"} & set(TrainingArguments.__dataclass_fields__)
-"""The setting's name in transformers: the first since 5.23, where the second is on its way out."""
+_NEWER, _OLDER = "activation_checkpointing", "gradient_checkpointing"
+_RECOMPUTE = _NEWER if _NEWER in TrainingArguments.__dataclass_fields__ else _OLDER
+"""The setting's name in transformers, which has a new one since 5.23."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
     saved = config.checkpoint_every or max(1, phase.steps // 10)
     options: dict[str, Any] = {"use_cpu": compute_device(config).type == "cpu"}
     if config.gradient_checkpointing:
-        options[min(_RECOMPUTE)] = True
+        options[_RECOMPUTE] = True
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=phase.steps,

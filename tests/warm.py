@@ -51,11 +51,6 @@ class Process:
         """The exit code; negative after a signal; None while it is at work."""
         return self._process.exitcode
 
-    @property
-    def returncode(self) -> int | None:
-        """The exit code."""
-        return self._process.exitcode
-
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end."""
         self._process.join(timeout)

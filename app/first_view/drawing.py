@@ -42,7 +42,6 @@ def view_of_recordings(pictures: Mapping[str, str] | None = None) -> FirstView |
         title=str(figure.layout.title.text),
         convention=meta["convention"],
         notes=list(meta["notes"]),
-        alt=meta["alt"],
         drawing=sha256(figure.to_json().encode()).hexdigest(),
         pictures=_pictures(found) if pictures is None else pictures,
     )

@@ -22,7 +22,7 @@ class FirstView(NamedTuple):
     Attributes:
         recordings: ids of all recordings that were there when it was drawn.
         task, reference, sentences, terms: as in `bidora.analysis.Headline`.
-        title, convention, notes, alt: what is said about the picture.
+        title, convention, notes: what is said about the picture.
         drawing: sha256 of the plotly figure, so that a test finds a picture that is out of date.
         pictures: "light-wide", "light-narrow", "dark-wide", "dark-narrow" → SVG.
     """
@@ -35,7 +35,6 @@ class FirstView(NamedTuple):
     title: str
     convention: str
     notes: list[str]
-    alt: str
     drawing: str
     pictures: Mapping[str, str]
 

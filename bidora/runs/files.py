@@ -40,13 +40,13 @@ def write_text(path: Path, text: str) -> None:
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())
-        _replace(temporary, path)
+        replace_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _replace(temporary: Path, path: Path) -> None:
-    """Windows refuses while somebody reads the file, which takes a moment."""
+def replace_file(temporary: Path, path: Path) -> None:
+    """Put a whole file in another's place. Windows refuses while somebody reads the other, which takes a moment."""
     for _ in range(50 if sys.platform == "win32" else 0):
         with contextlib.suppress(PermissionError):
             os.replace(temporary, path)

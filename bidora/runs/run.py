@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidora.config import SCHEMA_VERSION, RunConfig
 from bidora.errors import LabError
-from bidora.runs.files import ends_with_newline, finite, read_json, write_json, write_text
+from bidora.runs.files import ends_with_newline, finite, read_json, replace_file, write_json, write_text
 from bidora.runs.folder import RunFolder
 from bidora.runs.ids import new_folder, runs_root
 from bidora.runs.lock import locked
@@ -152,13 +152,13 @@ class Run(RunFolder):
         part = folder / f"{phase_index}-{step:08d}.parquet"
         temporary = part.with_suffix(".tmp")
         rows.to_parquet(temporary, index=False)
-        os.replace(temporary, part)
+        replace_file(temporary, part)
 
     def write_table(self, name: str, rows: pandas.DataFrame) -> None:
         """Write a table of the run (units, spectrum) as name.parquet, whole."""
         temporary = self.path / f"{name}.tmp"
         rows.to_parquet(temporary, index=False)
-        os.replace(temporary, self.path / f"{name}.parquet")
+        replace_file(temporary, self.path / f"{name}.parquet")
 
     def truncate_dynamics(self, phase_index: int, step: int) -> None:
         """Drop the parts that were written after a checkpoint, and all parts joined: the checkpoint comes before its end."""
@@ -175,7 +175,7 @@ class Run(RunFolder):
         if len(parts) > 1 and len(table):
             temporary = self.path / "dynamics.parquet" / "all.tmp"
             table.to_parquet(temporary, index=False)
-            os.replace(temporary, temporary.with_suffix(".parquet"))  # from now on the parts are not read
+            replace_file(temporary, temporary.with_suffix(".parquet"))  # from now on the parts are not read
             for part in parts:
                 part.unlink()
 

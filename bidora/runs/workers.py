@@ -67,8 +67,7 @@ def worker_alive(status: Mapping[str, Any]) -> bool:
     On this machine its process decides: a laptop that slept has an old heartbeat and a worker that goes on. A process on
     another machine can only be judged by its heartbeat.
     """
+    if status.get("host") in (None, socket.gethostname()):
+        return same_process(status)
     beat = status.get("heartbeat")
-    fresh = isinstance(beat, (int, float)) and time.time() - beat < HEARTBEAT_SECONDS
-    if status.get("host") not in (None, socket.gethostname()):
-        return fresh
-    return same_process(status)
+    return isinstance(beat, (int, float)) and time.time() - beat < HEARTBEAT_SECONDS
