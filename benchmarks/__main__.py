@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     output = options.output or (None if options.quick else RESULTS / f"{device.type}.json")
     _be_quiet()
     with tempfile.TemporaryDirectory() as scratch:
-        settings = Settings(device, options.quick, Path(scratch), rounds=options.rounds, sizes=tuple(options.sizes))
+        settings = Settings(
+            device, options.quick, Path(scratch), rounds=options.rounds, sizes=tuple(options.sizes), brief=options.brief
+        )
         parts = measured(settings, options.only or list(PARTS), earlier=output)
     if output is not None:
         save(
@@ -56,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 def measured(settings: Settings, names: list[str], *, earlier: Path | None = None) -> dict[str, Part]:
     """Run parts and print their tables; steps get their accuracy, measured now or earlier, beside their times."""
     from benchmarks.accuracy import with_accuracy
+    from benchmarks.steps import with_earlier
 
     parts: dict[str, Part] = {}
     for name in sorted(names, key=PARTS.index):
@@ -63,7 +66,10 @@ def measured(settings: Settings, names: list[str], *, earlier: Path | None = Non
         part = importlib.import_module(f"benchmarks.{name}").run(settings)
         if name == "steps":
             known = parts["accuracy"].rows if "accuracy" in parts else _earlier_rows(earlier, "accuracy")
-            part = replace(part, rows=with_accuracy(part.rows, known))
+            rows = with_accuracy(part.rows, known)
+            if settings.brief or settings.sizes:
+                rows = with_earlier(rows, _earlier_rows(earlier, "steps"))
+            part = replace(part, rows=rows)
         parts[name] = part
         print(f"{text_of(part)}\n· took {time.perf_counter() - began:.0f} s\n", flush=True)
     return parts
@@ -99,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=[str(size) for size in SIZES],
         metavar="SIZE",
         help="steps and accuracy only: some of " + ", ".join(f"'{size}'" for size in SIZES),
+    )
+    parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="steps only: the README's table; other rows keep their numbers and their day",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")
     parser.add_argument(

@@ -24,6 +24,7 @@ class Settings:
         scratch: an empty folder for models and runs.
         rounds: timings of each contestant; 0: chosen by the part.
         sizes: keep to these, by their printed name, such as "minilm 16×128"; empty: all.
+        brief: steps only: keep to the contestants of the README's table.
     """
 
     device: torch.device
@@ -31,6 +32,7 @@ class Settings:
     scratch: Path
     rounds: int = 0
     sizes: tuple[str, ...] = ()
+    brief: bool = False
 
     def sizes_of(self, part: tuple[Size, ...], quick: tuple[Size, ...]) -> tuple[Size, ...]:
         """The sizes on which a part works."""

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from benchmarks.betty_engine import betty_available, betty_iteration
-from benchmarks.contestants import BETTY, BY_NAME, FIRST_TOKEN, MEAN, REFERENCE, groups_of
+from benchmarks.contestants import BETTY, BRIEF, BY_NAME, FIRST_TOKEN, MEAN, REFERENCE, REFERENCE_KEPT, groups_of
+from benchmarks.report import today
 from benchmarks.settings import Part, Progress, Settings
 from benchmarks.timing import Timing, interleaved, wait_for
 from benchmarks.workloads import (
@@ -35,26 +36,35 @@ COLUMNS = {
     "memory": "GPU peak",
     "cosine": "cosine of h",
     "error": "relative error",
+    "measured": "measured",
 }
-"""The last two are filled from the part `accuracy`."""
+"""Cosine and error are filled from the part `accuracy`."""
 
 
 def run(settings: Settings) -> Part:
     """Time all contestants on all sizes."""
     rows, notes = [], []
     sizes = settings.sizes_of(SIZES, QUICK_SIZES)
-    progress = Progress("steps", len(sizes) * sum(len(groups_of(_there(names), TOGETHER)) for _, names in _POOLINGS))
+    poolings = [(pooling, _there(names, settings)) for pooling, names in _POOLINGS]
+    poolings = [(pooling, names) for pooling, names in poolings if pooling == "first" or not settings.brief]
+    together = len(BRIEF) if settings.brief else TOGETHER
+    progress = Progress("steps", len(sizes) * sum(len(groups_of(names, together)) for _, names in poolings))
     for size in sizes:
         encoder = encoder_of(size.model, settings)
         notes.append(encoder.note)
-        for pooling, names in _POOLINGS:
-            rows += _rows(encoder, size, pooling, _there(names), settings, progress)
+        for pooling, names in poolings:
+            rows += _rows(encoder, size, pooling, groups_of(names, together), settings, progress)
     if not betty_available():
         notes.append("Betty (betty-ml 0.1.1) is not installed: left out")
     notes.append(
         "whole iterations: forward, backward, clipping, optimiser step, schedule; rank 8 on query and value, no dropout, float32, "
         "γ = 1e-5 in all bi-level ones; the batch of the lower level is ready, that of the upper level is collated inside"
     )
+    if settings.device.type == "cpu":
+        notes.append(
+            "PEFT's and Betty's rows run with the C library's own setting of the memory, ours as train(run) does: what a step "
+            f"frees is kept for the next; the row “{REFERENCE_KEPT}” has PEFT's step with it, too"
+        )
     notes.append("Betty's step is another one: ξ = 1, at the direction after the step, so its h is not compared")
     columns = (
         COLUMNS if settings.device.type == "cuda" else {key: head for key, head in COLUMNS.items() if key != "memory"}
@@ -69,17 +79,23 @@ def run(settings: Settings) -> Part:
 
 
 def _rows(
-    encoder: Encoder, size: Size, pooling: str, names: tuple[str, ...], settings: Settings, progress: Progress
+    encoder: Encoder, size: Size, pooling: str, groups: list[list[str]], settings: Settings, progress: Progress
 ) -> list[dict[str, Any]]:
     """One row for each contestant; the reference's own row comes from the first group."""
     rows: dict[str, dict[str, Any]] = {}
-    for group in groups_of(names, TOGETHER):
+    for group in groups:
         progress.next(f"{size}, head reads {_READS[pooling]}, {len(group)} contestants")
         iterations = {name: _iteration(name, encoder, size, pooling, settings) for name in group}
         lower_steps = {name: getattr(each, "lower_steps", 1) for name, each in iterations.items()}
         memory = {name: _peak_memory(each, settings) for name, each in iterations.items()}
+        keepers = {name for name in group if name in BY_NAME and BY_NAME[name].keeps_memory}
         timings = interleaved(
-            iterations, reference=REFERENCE, rounds=settings.rounds_or(5), device=settings.device, calls=settings.calls
+            iterations,
+            reference=REFERENCE,
+            rounds=settings.rounds_or(5),
+            device=settings.device,
+            calls=settings.calls,
+            keeping_memory=keepers if settings.device.type == "cpu" else (),
         )
         for name, timing in timings.items():
             per_step = Timing(tuple(each / lower_steps[name] for each in timing.seconds), timing.reference)
@@ -88,18 +104,34 @@ def _rows(
                 "contestant": name,
                 "pooling": pooling,
                 "memory": memory[name],
+                "measured": today(),
             }
             rows.setdefault(
                 name, {**row, "model": size.model, "batch": size.batch, "tokens": size.tokens, **per_step.columns()}
             )
         del iterations
         _release()
-    return [rows[name] for name in names]
+    return list(rows.values())
 
 
-def _there(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names without Betty where it is not installed."""
-    return names if betty_available() else tuple(name for name in names if name != BETTY)
+def with_earlier(rows: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """New rows in the places of the earlier ones of the same setting and contestant; the others stay, with their day."""
+    new = {(row["setting"], row["contestant"]): row for row in rows}
+    kept = [new.pop((row["setting"], row["contestant"]), row) for row in earlier]
+    return sorted([*kept, *new.values()], key=lambda row: _place(row["setting"], earlier, rows))
+
+
+def _place(setting: str, *tables: list[dict[str, Any]]) -> int:
+    order = [row["setting"] for table in tables for row in table]
+    return order.index(setting)
+
+
+def _there(names: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
+    """The names that can be timed here: Betty where it is installed, a setting of the memory on the CPU."""
+    away = set() if betty_available() else {BETTY}
+    away |= {REFERENCE_KEPT} if settings.device.type != "cpu" else set()
+    away |= set(BY_NAME) - set(BRIEF) if settings.brief else set()
+    return tuple(name for name in names if name not in away)
 
 
 _POOLINGS = (("first", FIRST_TOKEN), ("mean", MEAN))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from bidora.shortcuts import kept_memory
 
 Contestants = Mapping[str, Callable[[], object]]
 
@@ -46,7 +48,14 @@ class Timing:
 
 
 def interleaved(
-    contestants: Contestants, *, reference: str, rounds: int, device: torch.device, warmup: int = 2, calls: int = 1
+    contestants: Contestants,
+    *,
+    reference: str,
+    rounds: int,
+    device: torch.device,
+    warmup: int = 2,
+    calls: int = 1,
+    keeping_memory: Collection[str] = (),
 ) -> dict[str, Timing]:
     """Time every contestant once a round, in an order that is shuffled anew for each round.
 
@@ -57,6 +66,8 @@ def interleaved(
         device: waited for before a clock is read.
         warmup: untimed calls of each before.
         calls: calls per timing; several on a GPU, where work is queued ahead.
+        keeping_memory: who is timed while freed memory is kept, as `train(run)` does it on the CPU. They follow the others in
+            every round, each after an untimed call, since the memory was given back in between.
     """
     shuffle = np.random.default_rng(0)
     names = list(contestants)
@@ -69,18 +80,33 @@ def interleaved(
     try:
         for _ in range(rounds):
             gc.collect()
-            for index in shuffle.permutation(len(names)):
-                name = names[index]
-                wait_for(device)
-                began = time.perf_counter()
-                for _ in range(calls):
-                    contestants[name]()
-                wait_for(device)
-                seconds[name].append((time.perf_counter() - began) / calls)
+            order = [names[index] for index in shuffle.permutation(len(names))]
+            first = [name for name in order if name not in keeping_memory]
+            if first and keeping_memory:
+                contestants[first[0]]()
+            for name in first:
+                seconds[name].append(_timed(contestants[name], calls, device))
+            if keeping_memory:
+                with kept_memory():
+                    keepers = [name for name in order if name in keeping_memory]
+                    for name in keepers:
+                        contestants[name]()
+                    for name in keepers:
+                        seconds[name].append(_timed(contestants[name], calls, device))
     finally:
         if collecting:
             gc.enable()
     return {name: Timing(tuple(values), tuple(seconds[reference])) for name, values in seconds.items()}
+
+
+def _timed(contestant: Callable[[], object], calls: int, device: torch.device) -> float:
+    """Seconds of one call."""
+    wait_for(device)
+    began = time.perf_counter()
+    for _ in range(calls):
+        contestant()
+    wait_for(device)
+    return (time.perf_counter() - began) / calls
 
 
 def wait_for(device: torch.device) -> None:

@@ -17,7 +17,7 @@ from bidora.errors import LabError
 from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import get_method
 from bidora.methods.dora import MAGNITUDE
-from bidora.shortcuts import first_token_only, pack_frozen_linears
+from bidora.shortcuts import attend_briefly, first_token_only, pack_frozen_linears
 
 __all__ = [
     "MAGNITUDE",
@@ -149,6 +149,7 @@ def _apply_shortcuts(model: Classifier, config: RunConfig) -> None:
     if model.pooling == "first" and not config.gradient_checkpointing:
         first_token_only(model.backbone)
     pack_frozen_linears(model)
+    attend_briefly(model.backbone)
 
 
 def _train_only(model: Classifier, config: RunConfig, head_names: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from bidora.provenance import provenance
 from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestScoreRecorder, base_weights
 from bidora.result import result_of, save_adapter, write_final_weights
 from bidora.runs import Run, read_json, write_json
+from bidora.shortcuts import kept_memory
 from bidora.tasks import Prepared, get_task, prepare
 from bidora.trainer import BiLevelTrainer
 from bidora.working import working_on
@@ -60,8 +61,9 @@ def train(run: Run, *, progress: Progress | None = None) -> dict[str, Any]:
     """
     with working_on(run), quiet_transformers():
         try:
-            with _threads(run.config.threads):
-                result = _Training(run, progress).go()
+            training = _Training(run, progress)
+            with _threads(run.config.threads), kept_memory() if training.device.type == "cpu" else nullcontext():
+                result = training.go()
         except StopWished:
             result = {}
         run.update_status(state="finished" if result else "stopped", eta_seconds=None, exit_code=0)
