@@ -98,11 +98,6 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def today() -> str:
-    """The day, UTC."""
-    return now().split()[0]
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)

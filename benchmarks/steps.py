@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.betty_engine import betty_available, betty_iteration
 from benchmarks.contestants import BETTY, BRIEF, BY_NAME, FIRST_TOKEN, MEAN, REFERENCE, REFERENCE_KEPT, groups_of
-from benchmarks.report import today
+from benchmarks.report import now
 from benchmarks.settings import Part, Progress, Settings
 from benchmarks.timing import Timing, interleaved, wait_for
 from benchmarks.workloads import (
@@ -104,7 +104,7 @@ def _rows(
                 "contestant": name,
                 "pooling": pooling,
                 "memory": memory[name],
-                "measured": today(),
+                "measured": now(),
             }
             rows.setdefault(
                 name, {**row, "model": size.model, "batch": size.batch, "tokens": size.tokens, **per_step.columns()}
@@ -115,7 +115,7 @@ def _rows(
 
 
 def with_earlier(rows: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """New rows in the places of the earlier ones of the same setting and contestant; the others stay, with their day."""
+    """New rows in the places of the earlier ones of the same setting and contestant; the others stay, with their time."""
     new = {(row["setting"], row["contestant"]): row for row in rows}
     kept = [new.pop((row["setting"], row["contestant"]), row) for row in earlier]
     return sorted([*kept, *new.values()], key=lambda row: _place(row["setting"], earlier, rows))

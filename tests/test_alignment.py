@@ -128,6 +128,8 @@ def test_a_text_that_just_fits_loses_nothing():
     encoded = WordSplit(split_of(("word", "end", "\u200b")), wordpiece(), max_length=4)
     assert encoded.lengths == [4] and encoded.first == [[1, 2, NOWHERE]]
     assert encoded.words_cut + encoded.words_lost == 1
+    assert WordSplit(split_of(("word", "end")), wordpiece(), max_length=4).cut == 0
+    assert WordSplit(split_of(("word", "end", "word")), wordpiece(), max_length=4).cut == 1
 
 
 def test_both_ways_agree_where_a_tokenizer_offers_both():

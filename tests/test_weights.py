@@ -12,6 +12,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from bidora.cli import main
 from bidora.decomposition import unit_change
 from bidora.errors import LabError
 from bidora.weights import canonical_name, check_header, dynamics_of, layer_of, module_names, open_tensors, read_adapter
@@ -125,6 +126,16 @@ def test_weights_stored_the_other_way_round(tmp_path):
         assert row.delta_d == pytest.approx(change.direction.mean().item(), rel=1e-10)
 
 
+def test_what_an_adapter_saves_whole_is_named(tmp_path, capsys):
+    model = tiny_bert(precision=torch.float32)
+    model.save_pretrained(tmp_path / "base")
+    save_adapter(model, tmp_path / "adapter", modules_to_save=["classifier"])
+    table = dynamics_of(tmp_path / "base", tmp_path / "adapter")
+    assert table.attrs["saved_whole"] == ["classifier"] and "classifier" not in set(table.module)
+    assert main(["analyse", str(tmp_path / "adapter"), "--base", str(tmp_path / "base")]) == 0
+    assert "trained and saved whole, not compared: classifier" in capsys.readouterr().out
+
+
 def test_half_precision_files_are_computed_in_float64(tmp_path):
     model = tiny_bert(precision=torch.bfloat16)
     base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -182,7 +193,7 @@ def test_two_checkpoints_by_hand():
     after["classifier.weight"] = torch.ones(4, 2)
     table = dynamics_of(base, after)
     assert len(table) == 1  # layer 1 was not trained
-    assert table.attrs == {"axis": "output", "unchanged": 1}
+    assert table.attrs == {"axis": "output", "unchanged": 1, "saved_whole": []}
     row = table.iloc[0]
     assert (row["name"], row.layer, row.module) == ("bert.encoder.layer.0.query", 0, "query")
     assert (row.delta_m, row.delta_m_signed_percent, row.units) == (3.0, 25.0, 2)

@@ -80,6 +80,8 @@ def _analysed(args: argparse.Namespace) -> int:
     print(dynamics_table(dynamics))
     if dynamics.attrs.get("unchanged"):
         print(f"{dynamics.attrs['unchanged']} matrices are equal on both sides and left out")
+    if dynamics.attrs.get("saved_whole"):
+        print(f"trained and saved whole, not compared: {', '.join(dynamics.attrs['saved_whole'])}")
     print()
     print(fit_in_words(fit_dynamics(dynamics)))
     if args.csv:

@@ -30,18 +30,19 @@ class WordSplit(Encoded):
         self.max_length = max_length
         align = by_offsets if getattr(tokenizer, "is_fast", False) else word_by_word
         ids, self.first = align(split.words, tokenizer, max_length=max_length)
-        super().__init__(split, ids, cut=sum(len(each) >= max_length for each in ids))
+        behind = [
+            _behind(first) if len(tokens) >= max_length else 0 for tokens, first in zip(ids, self.first, strict=True)
+        ]
+        super().__init__(split, ids, cut=sum(map(bool, behind)))
+        self.words_cut = sum(behind)
+        self.words_lost = sum(first.count(NOWHERE) for first in self.first) - self.words_cut
         self.labels: list[list[int]] = []
-        self.words_cut = self.words_lost = 0
         for tokens, first, target in zip(ids, self.first, split.targets, strict=True):
             labels = [IGNORED] * len(tokens)
             for place, tag in zip(first, target, strict=True):
                 if place != NOWHERE:
                     labels[place] = int(tag)
             self.labels.append(labels)
-            behind = _behind(first) if len(tokens) >= max_length else 0
-            self.words_cut += behind
-            self.words_lost += first.count(NOWHERE) - behind
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = self.ids[index]

@@ -65,7 +65,7 @@ _FIRST_TOKEN_FORWARD: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def _attend(attention: nn.Module, queries: Tensor, states: Tensor, mask: Tensor | None, rotary: Any = None) -> Tensor:
+def _attend(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None, rotary: Any = None) -> Tensor:
     """Self-attention of (batch, 1, width) queries over (batch, tokens, width) states, heads joined again.
 
     With one query a head's score of position t is q·(W x_t + b) = (Wᵀq)·x_t + q·b, and its mixed value Σ_t a_t (W x_t + b) =
@@ -101,14 +101,14 @@ def _heads(product: Tensor, size: int) -> Tensor:
     return product.view(*product.shape[:-1], -1, size).transpose(1, 2)
 
 
-def _attention_dropout(attention: nn.Module) -> float:
+def _attention_dropout(attention: Any) -> float:
     """The chance with which attention weights are dropped now."""
     dropout = attention.dropout
     chance = dropout.p if isinstance(dropout, nn.Dropout) else float(dropout)
     return chance if attention.training else 0.0
 
 
-def _is_affine(layer: nn.Module) -> bool:
+def _is_affine(layer: Any) -> bool:
     """Whether a layer is known to compute x ↦ W x + b, without dropout on its way."""
     if type(layer) in (nn.Linear, PackedLinear):
         return True

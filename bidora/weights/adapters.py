@@ -64,6 +64,10 @@ class Adapter:
     layers: Mapping[str, AdaptedLayer]
     tensors: NamedTensors
 
+    def saved_whole(self) -> list[str]:
+        """Names of the modules that are saved beside the adapted layers as they are, such as a classifier's head."""
+        return sorted({name.rpartition(".")[0] for name in self.tensors.shapes if ".lora_" not in name})
+
     def merged(self, layer: AdaptedLayer, base: Tensor) -> Tensor:
         """The merged weight (out, in) in float64.
 

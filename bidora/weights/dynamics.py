@@ -50,7 +50,8 @@ def dynamics_of(
         delta_m_signed_percent, delta_d (mean of 1 − cos), angle_degrees, units (how many the means are over); with
         several `after` a first column step: the number at the end of the folder's name, or 1, 2, 3 …
         Of two checkpoints the matrices of all numbered layers are compared; those that are equal bit for bit were not
-        trained and are left out (`attrs["unchanged"]` counts them), unless all are.
+        trained and are left out (`attrs["unchanged"]` counts them), unless all are. Modules that an adapter saves whole,
+        such as a new head, are not compared (`attrs["saved_whole"]` names them).
 
     Raises:
         LabError: something cannot be read; a tensor is missing, too many or of another shape; a unit is zero. Names the
@@ -73,8 +74,17 @@ def dynamics_of(
         for step, (part, _) in zip(_steps(sources), parts):
             part.insert(0, "step", step)
         table, unchanged = pandas.concat([part for part, _ in parts], ignore_index=True), max(n for _, n in parts)
-    table.attrs.update(axis=axis, unchanged=unchanged)
+    table.attrs.update(axis=axis, unchanged=unchanged, saved_whole=_saved_whole(after))
     return table
+
+
+def _saved_whole(after: Source | Sequence[Source]) -> list[str]:
+    """What an adapter (the last of several) holds beside its adapted layers; nothing for checkpoints and other kinds."""
+    source = after if isinstance(after, (str, os.PathLike, nn.Module, Mapping)) else list(after)[-1]
+    if not isinstance(source, (str, os.PathLike)) or not is_adapter(Path(source)):
+        return []
+    folder = Path(source).parent if Path(source).is_file() else Path(source)
+    return read_adapter(folder).saved_whole() if adapter_kind(folder) == "LORA" else []
 
 
 def module_names(names: Iterable[str]) -> dict[str, str]:
