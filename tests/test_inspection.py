@@ -34,9 +34,10 @@ def finished(inspection: Inspection, seconds: float = 120) -> Inspection:
 
 
 @pytest.mark.slow
-def test_the_process_gives_what_dynamics_of_gives(pair):
+def test_the_process_gives_what_dynamics_of_gives(pair, tmp_path, monkeypatch):
     from bidora.weights import dynamics_of
 
+    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))  # where no other test leaves anything
     before, after = pair
     inspection = finished(Inspection(before, after))
     assert inspection.error is None
@@ -47,7 +48,7 @@ def test_the_process_gives_what_dynamics_of_gives(pair):
             assert found[column].tolist() == expected[column].tolist()
     assert inspection.progress()[0] == 1.0
     assert finished(Inspection(before, after), 0).result is not None, "the second time it is remembered"
-    assert not list(process.Path(process.tempfile.gettempdir()).glob("bidora-inspection-*/out.txt"))
+    assert not list(tmp_path.glob("bidora-inspection-*/out.txt"))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +183,20 @@ class TestOneQuery:
         torch.testing.assert_close(values[1][0], values[0][0], rtol=1e-4, atol=1e-5)
         for name, gradient in values[0][1].items():
             torch.testing.assert_close(values[1][1][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+    @pytest.mark.parametrize("rotary", [False, True])
+    @pytest.mark.parametrize("mask", [None, MASK[:, None, None].bool()])
+    def test_what_a_gpu_computes_is_the_same(self, rotary: bool, mask: torch.Tensor | None) -> None:
+        module = sys.modules["bidora.shortcuts.first_token"]
+        torch.manual_seed(0)
+        layers = {name: nn.Linear(12, 12) for name in ("query", "key", "value")}
+        config = SimpleNamespace(_attn_implementation="sdpa")
+        attention = SimpleNamespace(**layers, attention_head_size=4, dropout=0.0, training=True, config=config)
+        states = torch.randn(3, 11, 12)
+        angles = torch.arange(11.0)[:, None] * torch.tensor([1.0, 0.1, 1.0, 0.1])
+        turns = tuple(part.expand(3, 11, 4) for part in (angles.cos(), angles.sin())) if rotary else None
+        found = [way(attention, states[:, :1], states, mask, turns) for way in (module._attend, module._fused)]
+        torch.testing.assert_close(found[0], found[1])
 
 
 @pytest.fixture

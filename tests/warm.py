@@ -63,6 +63,10 @@ class Process:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
 
 def worker(run) -> Process:
     """A worker of a run, as `python -m bidora work` is one."""

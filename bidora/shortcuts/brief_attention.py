@@ -17,12 +17,14 @@ time at 32 and 64 tokens, 0.85 at 128, 1.1 at 256; the weights that it keeps gro
 
 
 def attend_briefly(backbone: nn.Module) -> bool:
-    """Let an encoder on the CPU that uses torch's fused attention write it out where inputs are short; returns whether it does."""
+    """Let an encoder that uses torch's fused attention write it out for short inputs on the CPU; returns whether it will.
+
+    Whether it is written out is decided anew at each call: a model may be moved to a GPU later.
+    """
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    on_cpu = all(parameter.device.type == "cpu" for parameter in backbone.parameters())
-    if getattr(backbone.config, "_attn_implementation", "") != "sdpa" or not on_cpu:
+    if getattr(backbone.config, "_attn_implementation", "") != "sdpa":
         return False
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, _attention)
@@ -47,7 +49,8 @@ def _attention(
 ) -> tuple[Tensor, None]:
     """Heads (batch, heads, tokens, size) → mixed values (batch, tokens, heads, size), as transformers asks for it."""
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", True)
-    plain = query.dtype is torch.float32 and not torch.is_autocast_enabled("cpu") and query.shape == key.shape
+    plain = query.device.type == "cpu" and query.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+    plain = plain and query.shape == key.shape
     if not (plain and query.shape[2] <= BRIEF and torch.is_grad_enabled()) or (attention_mask is None and causal):
         return _fused()(module, query, key, value, attention_mask, dropout, scaling, is_causal, **options)
     if any(options.get(name) is not None for name in _NEEDS_MORE):

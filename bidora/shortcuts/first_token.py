@@ -71,6 +71,8 @@ def _attend(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None
     With one query a head's score of position t is q·(W x_t + b) = (Wᵀq)·x_t + q·b, and its mixed value Σ_t a_t (W x_t + b) =
     W (Σ_t a_t x_t) + b, as the weights a_t sum to 1: keys and values of single positions need not be computed.
     """
+    if states.device.type != "cpu":
+        return _fused(attention, queries, states, mask, rotary)
     size = attention.attention_head_size
     query = attention.query(queries).view(len(queries), -1, size)  # (batch, heads, size)
     key, value, dropout = attention.key, attention.value, _attention_dropout(attention)
@@ -93,6 +95,31 @@ def _attend(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None
         return own.transpose(1, 2).reshape(len(queries), 1, -1)
     weights = nn.functional.dropout(weights, dropout)
     mixed = weights.unsqueeze(2) @ _heads(value(states), size)  # (batch, heads, 1, size)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def _fused(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None, rotary: Any = None) -> Tensor:
+    """The same with the kernels of torch, which start less often: on a GPU that counts for more than the products saved."""
+    size = attention.attention_head_size
+    query, key, value = (
+        _heads(layer(inputs), size)
+        for layer, inputs in ((attention.query, queries), (attention.key, states), (attention.value, states))
+    )
+    scale = size**-0.5
+    if rotary is not None:
+        cos, sin = (part.unsqueeze(1) for part in rotary)
+        query = query * cos[:, :, :1] + _rotate_half(query) * sin[:, :, :1]
+        key = key * cos + _rotate_half(key) * sin
+    mask = mask[:, :, :1] if mask is not None else None
+    dropout = _attention_dropout(attention)
+    if attention.config._attn_implementation == "eager":
+        scores = query @ key.transpose(-1, -2) * scale
+        weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
+        mixed = nn.functional.dropout(weights, dropout) @ value
+    else:
+        mixed = nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale
+        )
     return mixed.transpose(1, 2).flatten(2)
 
 
