@@ -62,7 +62,15 @@ def test_pages_are_asked_for_once_and_given_back_at_the_end() -> None:
 
 
 @glibc
-def test_a_setting_of_the_user_holds() -> None:
-    kept, usual, inside, *_ = measured(MALLOC_TRIM_THRESHOLD_="131072")
+@pytest.mark.parametrize(
+    "environment", [{"MALLOC_TRIM_THRESHOLD_": "131072"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}]
+)
+def test_a_threshold_of_the_user_holds(environment: dict[str, str]) -> None:
+    kept, usual, inside, *_ = measured(**environment)
     assert kept == "False"
     assert float(inside) == pytest.approx(float(usual), rel=0.2)
+
+
+@glibc
+def test_other_settings_of_the_user_are_no_hindrance() -> None:
+    assert measured(MALLOC_ARENA_MAX="2")[0] == "True"

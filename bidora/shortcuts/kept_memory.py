@@ -22,7 +22,7 @@ _USUAL = 2**25
 def kept_memory() -> Iterator[bool]:
     """Keep what is freed until the block ends, and give it back then; yields whether this system can.
 
-    Settings that the user made in the environment (MALLOC_…, GLIBC_TUNABLES) hold. The same bytes are computed either way.
+    Thresholds that the user set in the environment (MALLOC_TRIM_THRESHOLD_ and so on, GLIBC_TUNABLES) hold. The same bytes are computed either way.
     """
     library = None if _user_has_chosen() else _glibc()
     if library is None:
@@ -39,7 +39,12 @@ def kept_memory() -> Iterator[bool]:
 
 
 def _user_has_chosen() -> bool:
-    return any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    """Whether the environment sets one of the two thresholds, or forbids mmap."""
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    return any(
+        f"MALLOC_{name.upper()}_" in os.environ or f"glibc.malloc.{name}=" in tunables
+        for name in ("trim_threshold", "mmap_threshold", "mmap_max")
+    )
 
 
 def _glibc() -> ctypes.CDLL | None:
