@@ -22,7 +22,8 @@ _USUAL = 2**25
 def kept_memory() -> Iterator[bool]:
     """Keep what is freed until the block ends, and give it back then; yields whether this system can.
 
-    Thresholds that the user set in the environment (MALLOC_TRIM_THRESHOLD_ and so on, GLIBC_TUNABLES) hold. The same bytes are computed either way.
+    Thresholds that the user set in the environment (MALLOC_TRIM_THRESHOLD_ and so on, GLIBC_TUNABLES) hold. The same
+    bytes are computed either way.
     """
     library = None if _user_has_chosen() else _glibc()
     if library is None:
