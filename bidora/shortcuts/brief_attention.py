@@ -33,7 +33,7 @@ def attend_briefly(backbone: nn.Module) -> bool:
         backbone.set_attn_implementation(NAME)
     except ValueError:  # an architecture with attention of its own
         return False
-    return True
+    return backbone.config._attn_implementation == NAME
 
 
 def _attention(
