@@ -153,7 +153,7 @@ def test_a_lost_worker_does_not_block_the_queue(root):
     os.kill(first.status["pid"], signal.SIGKILL)
     until(lambda: first.state == "lost")
     until(lambda: second.state != "queued")  # nobody looks at the queue here
-    assert f"the worker was killed; next in the queue: run {second.id}" in first.log_tail()
+    until(lambda: f"the worker was killed; next in the queue: run {second.id}" in first.log_tail())  # said afterwards
     assert over(second) == "finished", second.log_tail()
     assert put(first).state == "queued"
     assert [run.id for run in read_queue(root).waiting] == [first.id]
