@@ -11,7 +11,7 @@ from peft.tuners.lora import Linear as PeftLoraLinear
 from torch import Tensor, nn
 
 from bidora.shortcuts.brief_attention import NAME as BRIEF_ATTENTION
-from bidora.shortcuts.brief_attention import masked_softmax
+from bidora.shortcuts.brief_attention import attention_weights, masked_softmax
 from bidora.shortcuts.packing import PackedLinear
 
 
@@ -71,11 +71,12 @@ def _attend(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None
     With one query a head's score of position t is q·(W x_t + b) = (Wᵀq)·x_t + q·b, and its mixed value Σ_t a_t (W x_t + b) =
     W (Σ_t a_t x_t) + b, as the weights a_t sum to 1: keys and values of single positions need not be computed.
     """
-    if states.device.type != "cpu":
+    size, tokens = attention.attention_head_size, states.shape[1]
+    key, value = attention.key, attention.value
+    exact = _attention_dropout(attention) == 0.0 and _is_affine(value)
+    if states.device.type != "cpu" or not exact or queries.shape[-1] // size >= tokens:
         return _fused(attention, queries, states, mask, rotary)
-    size = attention.attention_head_size
     query = attention.query(queries).view(len(queries), -1, size)  # (batch, heads, size)
-    key, value, dropout = attention.key, attention.value, _attention_dropout(attention)
     if rotary is None and type(key) in (nn.Linear, PackedLinear):
         folded = torch.einsum("bhs,hsw->bhw", query, key.weight.view(query.shape[1], size, -1))
         scores = folded @ states.transpose(1, 2)  # (batch, heads, tokens)
@@ -89,13 +90,9 @@ def _attend(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None
             keys = keys * cos + _rotate_half(keys) * sin
         scores = (keys @ query.unsqueeze(-1)).squeeze(-1)
     weights = masked_softmax(scores * size**-0.5, None if mask is None else mask[:, :, 0])
-    if dropout == 0.0 and _is_affine(value) and query.shape[1] < states.shape[1]:
-        mixed = value(weights @ states)  # (batch, heads, width): a head's own part of it is what it wants
-        own = mixed.view(*mixed.shape[:2], -1, size).diagonal(dim1=1, dim2=2)  # (batch, size, heads)
-        return own.transpose(1, 2).reshape(len(queries), 1, -1)
-    weights = nn.functional.dropout(weights, dropout)
-    mixed = weights.unsqueeze(2) @ _heads(value(states), size)  # (batch, heads, 1, size)
-    return mixed.transpose(1, 2).flatten(2)
+    mixed = value(weights @ states)  # (batch, heads, width): a head's own part of it is what it wants
+    own = mixed.view(*mixed.shape[:2], -1, size).diagonal(dim1=1, dim2=2)  # (batch, size, heads)
+    return own.transpose(1, 2).reshape(len(queries), 1, -1)
 
 
 def _fused(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None, rotary: Any = None) -> Tensor:
@@ -113,9 +110,7 @@ def _fused(attention: Any, queries: Tensor, states: Tensor, mask: Tensor | None,
     mask = mask[:, :, :1] if mask is not None else None
     dropout = _attention_dropout(attention)
     if attention.config._attn_implementation == "eager":
-        scores = query @ key.transpose(-1, -2) * scale
-        weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
-        mixed = nn.functional.dropout(weights, dropout) @ value
+        mixed = nn.functional.dropout(attention_weights(query, key, mask, scale), dropout) @ value
     else:
         mixed = nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale

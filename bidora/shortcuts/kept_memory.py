@@ -1,7 +1,7 @@
 """Memory that a training step frees is kept for the next step (Linux, glibc).
 
 glibc gives large free blocks back to the system, and the next step gets them anew, page by page, each filled with
-zeros first: on two cores that takes a tenth of a MiniLM step, and three quarters of the time of its GELUs.
+zeros first: on two cores that takes a tenth of a MiniLM step, and two thirds of the time of its GELUs.
 """
 
 from __future__ import annotations

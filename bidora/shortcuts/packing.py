@@ -26,8 +26,8 @@ def packing_available() -> bool:
 def onednn_is_faster(inputs: int, outputs: int) -> bool:
     """Whether oneDNN multiplies (…, inputs) to (…, outputs) in float32 faster than BLAS on this processor.
 
-    Measured with torch 2.13: with AVX-512 by 3 to 10 % at all widths; with AVX2 alone only where a product widens (by 5 %) or
-    is as narrow as an adapter's rank, while BLAS leads by 7 to 18 % where it keeps or narrows the width. The choice
+    Measured on two cores: with AVX-512 (Xeon, torch 2.11) by 3 to 7 % at all widths; with AVX2 alone (EPYC, torch 2.13) only where
+    a product widens (by 5 %) or is as narrow as an adapter's rank, while BLAS leads by up to 18 % elsewhere. The choice
     depends on processor and shape alone, so a run repeats its bits.
     """
     if not packing_available():
