@@ -118,8 +118,8 @@ class Server:
         handler.end_headers()
         body = body[: self.cuts.pop(0)] if self.cuts else body
         time.sleep(self.pause)
+        self.sent += len(body)  # before the last byte leaves: whoever has it may look at once
         handler.wfile.write(body)
-        self.sent += len(body)
 
     def close(self) -> None:
         self.httpd.shutdown()
