@@ -149,6 +149,26 @@ def unit_change(before: Tensor, after: Tensor, axis: Axis = "output") -> UnitCha
     )
 
 
+def directed_units(before: Tensor, after: Tensor, axis: Axis = "output") -> tuple[Tensor, Tensor, Tensor]:
+    """Leave out the units that are zero in either weight (pruned ones), which have no direction to compare.
+
+    Args:
+        before: W0, (out, in).
+        after: W, (out, in).
+        axis: whose units.
+
+    Returns:
+        Both weights without those rows ("output") or columns ("input"), and which of the k units are left, (k,).
+    """
+    along = _summed_dimension(axis)
+    kept = (before != 0).any(dim=along) & (after != 0).any(dim=along)
+    if bool(kept.all()):
+        return before, after, kept
+    if axis == "output":
+        return before[kept], after[kept], kept
+    return before[:, kept], after[:, kept], kept
+
+
 def magnitude_change(before: Tensor, after: Tensor, axis: Axis = "output") -> Tensor:
     """ΔM = Σₙ |mⁿ − m₀ⁿ| / k over the k units of a layer (DoRA, eq. 3): a scalar in the weight's units."""
     return unit_change(before, after, axis).magnitude.abs().mean()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bidora.decomposition import decompose, unit_change
+from bidora.decomposition import decompose, directed_units, unit_change
 from bidora.recorder import layer_and_module
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EXACT_UP_TO = 1024
 
 
 def unit_table(base: Mapping[str, Tensor], merged: Mapping[str, Tensor]) -> pandas.DataFrame:
-    """Every output unit before and after.
+    """Every output unit before and after, except those that are zero, which have no direction.
 
     Args:
         base: W0 (out, in) by layer name.
@@ -35,14 +35,14 @@ def unit_table(base: Mapping[str, Tensor], merged: Mapping[str, Tensor]) -> pand
 
     parts = []
     for name, weight in merged.items():
-        change = unit_change(base[name], weight)
-        before = decompose(base[name]).magnitude
+        first, second, kept = directed_units(base[name], weight)
+        change, before = unit_change(first, second), decompose(first).magnitude
         parts.append(
             pandas.DataFrame(
                 {
                     "name": name,
                     **layer_and_module(name),
-                    "unit": range(len(before)),
+                    "unit": kept.nonzero().flatten().cpu().numpy(),
                     "m0": before.float().cpu().numpy(),
                     "m": (before + change.magnitude).float().cpu().numpy(),
                     "delta_d": change.direction.float().cpu().numpy(),

@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from bidora.adapter import MAGNITUDE, adapted_layers, target_names
 from bidora.cost import Cost
-from bidora.decomposition import merged_weight, unit_change
+from bidora.decomposition import directed_units, merged_weight, unit_change
 from bidora.errors import LabError
 from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import Method, get_method
@@ -258,8 +258,12 @@ class TestScoreRecorder(TrainerCallback):
 
 
 def changes(before: Tensor, after: Tensor) -> Tensor:
-    """ΔM, signed ΔM in %, ΔD and mean angle of one layer, (4,), as CHANGES names them; one magnitude per output unit."""
-    units = unit_change(before, after)
+    """ΔM, signed ΔM in %, ΔD and mean angle of one layer, (4,), as CHANGES names them; one magnitude per output unit.
+
+    Means over the units that are not zero in either weight; NaN where there are none.
+    """
+    first, second, _ = directed_units(before, after)
+    units = unit_change(first, second)
     return torch.stack([units.magnitude.abs().mean(), units.percent.mean(), units.direction.mean(), units.angle.mean()])
 
 

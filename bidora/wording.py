@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from bidora.methods import METHODS
@@ -101,3 +102,19 @@ def counted(count: int, one: str, many: str = "") -> str:
     ('1 run', '4 classes')
     """
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def left_out_in_words(told: Mapping[str, Any]) -> list[str]:
+    """What a table of weight dynamics leaves out, a sentence each.
+
+    Args:
+        told: the table's `attrs`: unchanged, zero_units and saved_whole, as far as they are there.
+    """
+    words = []
+    if told.get("unchanged"):
+        words.append(f"Equal on both sides and left out: {counted(told['unchanged'], 'matrix', 'matrices')}.")
+    if told.get("zero_units"):
+        words.append(f"Zero on one side, so without a direction and in no mean: {counted(told['zero_units'], 'unit')}.")
+    if told.get("saved_whole"):
+        words.append(f"Trained and saved whole, not compared: {', '.join(told['saved_whole'])}.")
+    return words

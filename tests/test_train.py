@@ -11,7 +11,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
@@ -71,6 +71,29 @@ def test_every_method_leaves_a_whole_run_folder(method: str, tiny_bert: Path, ta
     assert seen[-1][0].startswith("testing") and any(text.startswith(phases[0]) for text, _, _ in seen)
     assert {"torch", "peft", "transformers"} <= run.meta["versions"].keys()
     assert run.meta["data"]["test"]["sha256"]
+
+
+@pytest.mark.parametrize("method", ["lora", "full", "dora", "bidora"])
+def test_a_pruned_unit_is_in_no_mean_and_stops_only_what_divides_by_its_norm(
+    method: str, tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
+    pruned = shutil.copytree(tiny_bert, tmp_path / "pruned")
+    weights = load_file(pruned / "model.safetensors")
+    name = next(name for name in weights if name.endswith("layer.0.attention.self.query.weight"))
+    weights[name][3] = 0
+    save_file(weights, pruned / "model.safetensors", metadata={"format": "pt"})
+    run = run_of(tmp_path / "runs", pruned, table, method=method, steps=4)
+    if method in ("dora", "bidora"):
+        with pytest.raises(
+            LabError, match=r"1 of \d+ output units of .*layer.0.attention.self.query are zero \(the first is 3\)"
+        ):
+            train(run)
+        return
+    train(run)
+    dynamics, units = run.dynamics(), run.units()
+    assert dynamics[["delta_m", "delta_d", "angle_degrees", "delta_m_signed_percent"]].notna().all().all()
+    first = units[(units["layer"] == 0) & (units["module"] == "query")]
+    assert 3 not in set(first["unit"]) and len(first) == len(weights[name]) - 1
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "bidora"])

@@ -133,7 +133,7 @@ def test_what_an_adapter_saves_whole_is_named(tmp_path, capsys):
     table = dynamics_of(tmp_path / "base", tmp_path / "adapter")
     assert table.attrs["saved_whole"] == ["classifier"] and "classifier" not in set(table.module)
     assert main(["analyse", str(tmp_path / "adapter"), "--base", str(tmp_path / "base")]) == 0
-    assert "trained and saved whole, not compared: classifier" in capsys.readouterr().out
+    assert "Trained and saved whole, not compared: classifier" in capsys.readouterr().out
 
 
 def test_half_precision_files_are_computed_in_float64(tmp_path):
@@ -193,7 +193,7 @@ def test_two_checkpoints_by_hand():
     after["classifier.weight"] = torch.ones(4, 2)
     table = dynamics_of(base, after)
     assert len(table) == 1  # layer 1 was not trained
-    assert table.attrs == {"axis": "output", "unchanged": 1, "saved_whole": []}
+    assert table.attrs == {"axis": "output", "unchanged": 1, "saved_whole": [], "zero_units": 0}
     row = table.iloc[0]
     assert (row["name"], row.layer, row.module) == ("bert.encoder.layer.0.query", 0, "query")
     assert (row.delta_m, row.delta_m_signed_percent, row.units) == (3.0, 25.0, 2)
@@ -348,11 +348,27 @@ def test_unknown_modules_are_answered_with_the_known_ones():
     assert "query" in refused("'querry'", tiny_bert(), tiny_bert(seed=1), modules=("querry",)).hint
 
 
-def test_zero_units_nan_and_quantised_weights_are_named():
+def test_zero_units_are_in_no_mean_and_are_counted(tmp_path, capsys):
+    model, tuned = tiny_bert(precision=torch.float32), tiny_bert(seed=1, precision=torch.float32)
+    name = QUERY.format(0)
+    with torch.no_grad():
+        model.get_submodule(f"bert.{name}").weight[4] = 0
+        tuned.get_submodule(f"bert.{name}").weight[7] = 0
+    table = dynamics_of(model, tuned).set_index("name")
+    assert table.attrs["zero_units"] == 2 and table.units[f"bert.{name}"] == 10 and (table.units == 12).sum() > 1
+    kept = [unit for unit in range(12) if unit not in (4, 7)]
+    first, second = (each.get_submodule(f"bert.{name}").weight[kept].double() for each in (model, tuned))
+    assert table.delta_d[f"bert.{name}"] == pytest.approx(unit_change(first, second).direction.mean().item(), rel=1e-12)
+    model.save_pretrained(tmp_path / "base")
+    tuned.save_pretrained(tmp_path / "tuned")
+    assert main(["analyse", str(tmp_path / "tuned"), "--base", str(tmp_path / "base")]) == 0
+    assert "in no mean: 2 units." in capsys.readouterr().out
+    assert dynamics_of(model, [tuned, tuned]).attrs["zero_units"] == 2
+
+
+def test_zero_matrices_nan_and_quantised_weights_are_named():
     base, name = tiny_bert().state_dict(), f"bert.{QUERY.format(0)}.weight"
-    pruned = base[name].clone()
-    pruned[4] = 0
-    refused(f"{name}: 1 of 12 output units are zero (4)", base, {**base, name: pruned})
+    refused(f"{name}: 12 of 12 output units are zero (0, 1, 2, …)", base, {**base, name: torch.zeros_like(base[name])})
     refused(f"{name} in the given state dict holds NaN", base, {**base, name: base[name] * math.nan})
     refused(f"{name} in the given state dict holds whole numbers", base, {**base, name: base[name].to(torch.int8)})
 

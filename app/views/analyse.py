@@ -186,7 +186,7 @@ def findings(inspection: Inspection, result: Result) -> None:
         f"{fit.points} points from {fit.clusters} layers and modules; intervals by bootstrap over these. The slope has a unit and is no "
         "correlation."
     )
-    can, cannot = what_can_be_said(result, fit)
+    can, cannot = what_can_be_said(result, fit, axis)
     left, right = st.columns(2)
     left.markdown("**What this shows**\n\n" + "\n".join(f"- {charts.plain(each)}" for each in can))
     right.markdown("**What it cannot show**\n\n" + "\n".join(f"- {charts.plain(each)}" for each in cannot))

@@ -14,6 +14,7 @@ from bidora.cli.progress import ProgressLine
 from bidora.errors import LabError
 from bidora.runs import find_run, write_json
 from bidora.uploads import shown
+from bidora.wording import left_out_in_words
 
 if TYPE_CHECKING:
     import pandas
@@ -78,10 +79,8 @@ def _analysed(args: argparse.Namespace) -> int:
         raise dynamics
     print(f"{after} against {base}\nunits: {AXES[args.axis]}; means over units\n")
     print(dynamics_table(dynamics))
-    if dynamics.attrs.get("unchanged"):
-        print(f"{dynamics.attrs['unchanged']} matrices are equal on both sides and left out")
-    if dynamics.attrs.get("saved_whole"):
-        print(f"trained and saved whole, not compared: {', '.join(dynamics.attrs['saved_whole'])}")
+    for words in left_out_in_words(dynamics.attrs):
+        print(words)
     print()
     print(fit_in_words(fit_dynamics(dynamics)))
     if args.csv:
@@ -98,7 +97,7 @@ def tables_of(
 ) -> dict[str, pandas.DataFrame | LabError]:
     """The weight dynamics for each norm axis, with a line on stderr for each layer where there is more than one axis.
 
-    An axis along which a unit is zero has its error as its value.
+    An axis along which all units of a layer are zero has its error as its value.
 
     Raises:
         LabError: no axis can be measured; the first one's reason.

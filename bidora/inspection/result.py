@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bidora.errors import LabError
 from bidora.uploads import shown
+from bidora.wording import left_out_in_words
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +30,7 @@ class Result:
         after: title of the side after training; before: of the base model.
         look: the key of its look in figures: dora, lora, or full for two checkpoints.
         axes: norm axis → rows as records, or the error that kept it from being measured.
-        unchanged: matrices that are equal on both sides and left out.
+        left_out: norm axis → sentences about what its means leave out.
         told: whether the method is known from a run, not guessed from the files.
     """
 
@@ -37,7 +38,7 @@ class Result:
     before: str
     look: str
     axes: dict[str, list[dict[str, Any]] | LabError]
-    unchanged: int = 0
+    left_out: Mapping[str, list[str]] = field(default_factory=dict)
     told: bool = False
 
     def points(self, axis: str, *, layers: tuple[int, ...] = (), modules: tuple[str, ...] = ()) -> pandas.DataFrame:
@@ -84,8 +85,11 @@ def result_of(found: Mapping[str, Any], *, after: str, before: str, look: str, t
         axis: problem(each["error"]) if "error" in each else [_row(row) for row in each["table"]]
         for axis, each in found["axes"].items()
     }
-    unchanged = max(int(each.get("attrs", {}).get("unchanged", 0)) for each in found["axes"].values())
-    return Result(after, before, look, axes, unchanged, told)
+    told_by = {axis: each.get("attrs", {}) for axis, each in found["axes"].items()}
+    left_out = {
+        axis: [shown(words, longest=300) for words in left_out_in_words(each)] for axis, each in told_by.items()
+    }
+    return Result(after, before, look, axes, left_out, told)
 
 
 def problem(error: Mapping[str, str]) -> LabError:
@@ -131,9 +135,9 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}" if math.isfinite(value) else "–"
 
 
-def what_can_be_said(result: Result, fit: DynamicsFit) -> tuple[list[str], list[str]]:
-    """Sentences about what these points show, and what they cannot show."""
-    axis = "Along the output axis ΔM of a DoRA or BiDoRA adapter is the change of its trained magnitude."
+def what_can_be_said(result: Result, fit: DynamicsFit, axis: str = "output") -> tuple[list[str], list[str]]:
+    """Sentences about what these points of one norm axis show, and what they cannot show."""
+    trained = "Along the output axis ΔM of a DoRA or BiDoRA adapter is the change of its trained magnitude."
     can = [
         f"How far each of {fit.points} matrices moved: in length (ΔM) and in heading (ΔD), on merged weights.",
         "Whether matrices that turned more also changed more in length: a statement across layers and modules.",
@@ -148,7 +152,5 @@ def what_can_be_said(result: Result, fit: DynamicsFit) -> tuple[list[str], list[
     if fit.points < 10:
         cannot.append(f"Much about the slope: {fit.points} points are few, and the interval is rough.")
     if result.look in ("dora", "bidora"):
-        can.append(axis)
-    if result.unchanged:
-        can.append(f"{result.unchanged} matrices are equal on both sides and are left out.")
-    return can, cannot
+        can.append(trained)
+    return [*can, *result.left_out.get(axis, ())], cannot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bidora.errors import LabError
 from bidora.methods.method import LOW_RANK, TWO_LEVELS, Look, Method, Paper
 
 if TYPE_CHECKING:
@@ -46,9 +47,14 @@ class Dora(Method):
         return LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, use_dora=True, **shared)
 
     def prepare(self, model: nn.Module, config: RunConfig) -> None:
-        """Choose the layer's forward: PEFT's own only for the detached norm with kernel="peft"."""
+        """Choose the layer's forward: PEFT's own only for the detached norm with kernel="peft".
+
+        Raises:
+            LabError: an output unit is zero, so that the layer would divide by zero.
+        """
         from bidora.dora_layer import use_dora_linear
 
+        _refuse_zero_units(model)
         attached = self.norm(config) == "attached"
         if config.kernel == "peft" and not attached:
             return
@@ -98,6 +104,19 @@ class Bidora(Dora):
         from bidora.orthogonality import Orthogonality
 
         return Orthogonality(layers if config.regularizer else [], twice=twice)
+
+
+def _refuse_zero_units(model: nn.Module) -> None:
+    """PEFT starts m at ‖W0‖: where m is zero, the norm is."""
+    for name, m in model.named_parameters():
+        if MAGNITUDE in name and bool((m == 0).any()):
+            zero = (m == 0).nonzero().flatten().tolist()
+            layer = name.partition(f".{MAGNITUDE}")[0].removeprefix("base_model.model.")
+            raise LabError(
+                f"{len(zero)} of {m.numel()} output units of {layer} are zero (the first is {zero[0]}), and DoRA divides by their norm",
+                hint="leave that module out of target_modules, or choose method=lora",
+                kind="model",
+            )
 
 
 METHODS = (Dora(), Bidora())

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bidora.decomposition import Axis, unit_change
+from bidora.decomposition import Axis, directed_units, unit_change
 from bidora.errors import LabError
 from bidora.weight_files import layer_matrices, layer_of
-from bidora.weights.adapters import is_adapter, read_adapter
+from bidora.weights.adapters import Adapter, is_adapter, read_adapter
 from bidora.weights.peft_merge import adapter_kind, merged_pairs
 from bidora.weights.tensors import NamedTensors, Source, open_tensors
 
@@ -51,11 +51,12 @@ def dynamics_of(
         several `after` a first column step: the number at the end of the folder's name, or 1, 2, 3 …
         Of two checkpoints the matrices of all numbered layers are compared; those that are equal bit for bit were not
         trained and are left out (`attrs["unchanged"]` counts them), unless all are. Modules that an adapter saves whole,
-        such as a new head, are not compared (`attrs["saved_whole"]` names them).
+        such as a new head, are not compared (`attrs["saved_whole"]` names them). Units that are zero on one side have no
+        direction and are in no mean (`attrs["zero_units"]` counts them).
 
     Raises:
-        LabError: something cannot be read; a tensor is missing, too many or of another shape; a unit is zero. Names the
-            tensor and the shapes.
+        LabError: something cannot be read; a tensor is missing, too many or of another shape; no unit of a layer has a
+            direction. Names the tensor and the shapes.
     """
     import pandas
 
@@ -65,26 +66,21 @@ def dynamics_of(
         )
     before = open_tensors(base)
     if isinstance(after, (str, os.PathLike, nn.Module, Mapping)):
-        table, unchanged = _table(base, before, after, axis, modules, each)
-    else:
-        sources = list(after)
-        if not sources:
-            raise LabError("nothing to compare with the base model", hint="give at least one adapter or checkpoint")
-        parts = [_table(base, before, source, axis, modules, each) for source in sources]
-        for step, (part, _) in zip(_steps(sources), parts):
-            part.insert(0, "step", step)
-        table, unchanged = pandas.concat([part for part, _ in parts], ignore_index=True), max(n for _, n in parts)
-    table.attrs.update(axis=axis, unchanged=unchanged, saved_whole=_saved_whole(after))
+        return _table(base, before, after, axis, modules, each)
+    sources = list(after)
+    if not sources:
+        raise LabError("nothing to compare with the base model", hint="give at least one adapter or checkpoint")
+    parts = [_table(base, before, source, axis, modules, each) for source in sources]
+    told = {
+        **parts[-1].attrs,
+        **{name: max(part.attrs[name] for part in parts) for name in ("unchanged", "zero_units")},
+    }
+    for step, part in zip(_steps(sources), parts):
+        part.attrs = {}  # pandas compares those of all parts where it joins them
+        part.insert(0, "step", step)
+    table = pandas.concat(parts, ignore_index=True)
+    table.attrs.update(told)
     return table
-
-
-def _saved_whole(after: Source | Sequence[Source]) -> list[str]:
-    """What an adapter (the last of several) holds beside its adapted layers; nothing for checkpoints and other kinds."""
-    source = after if isinstance(after, (str, os.PathLike, nn.Module, Mapping)) else list(after)[-1]
-    if not isinstance(source, (str, os.PathLike)) or not is_adapter(Path(source)):
-        return []
-    folder = Path(source).parent if Path(source).is_file() else Path(source)
-    return read_adapter(folder).saved_whole() if adapter_kind(folder) == "LORA" else []
 
 
 def module_names(names: Iterable[str]) -> dict[str, str]:
@@ -112,23 +108,30 @@ def _table(
     axis: Axis,
     modules: Sequence[str],
     each: Callable[[str], None] | None,
-) -> tuple[pandas.DataFrame, int]:
-    """The rows of one adapter or checkpoint, and how many layers were left out as unchanged."""
+) -> pandas.DataFrame:
+    """The rows of one adapter or checkpoint; what they leave out stands in `attrs`."""
     import pandas
 
+    saved_whole: list[str] = []
     if isinstance(after, (str, os.PathLike)) and is_adapter(Path(after)):
         folder = Path(after).parent if Path(after).is_file() else Path(after)
-        known = adapter_kind(folder) in ("LORA", "")  # "": the reader of LoRA says what is wrong
-        pairs = _adapted_pairs(before, folder, modules) if known else _merged_pairs(base, folder, modules)
-        rows = [_row(name, first, second, axis) for name, first, second in _told(pairs, each)]
-        unchanged = 0
+        if adapter_kind(folder) in ("LORA", ""):  # "": the reader of LoRA says what is wrong
+            adapter = read_adapter(folder)
+            saved_whole = adapter.saved_whole()
+            pairs = _adapted_pairs(before, adapter, modules)
+        else:
+            pairs = _merged_pairs(base, folder, modules)
+        rows = every = [_row(name, first, second, axis) for name, first, second in _told(pairs, each)]
     else:
         pairs = _checkpoint_pairs(before, open_tensors(after), modules)
-        every = [(_row(name, one, other, axis), torch.equal(one, other)) for name, one, other in _told(pairs, each)]
-        rows = [row for row, same in every if not same] or [row for row, _ in every]
-        unchanged = len(every) - len(rows)
+        compared = [(_row(name, one, other, axis), torch.equal(one, other)) for name, one, other in _told(pairs, each)]
+        every = [row for row, _ in compared]
+        rows = [row for row, same in compared if not same] or every
     short = module_names(row["name"] for row in rows)
-    return pandas.DataFrame([{**row, "module": short[row["name"]]} for row in rows]), unchanged
+    zero_units = sum(row.pop("zero_units") for row in every)
+    table = pandas.DataFrame([{**row, "module": short[row["name"]]} for row in rows])
+    table.attrs.update(axis=axis, unchanged=len(every) - len(rows), saved_whole=saved_whole, zero_units=zero_units)
+    return table
 
 
 Pairs = Iterator[tuple[str, Tensor, Tensor]]
@@ -141,9 +144,9 @@ def _told(pairs: Pairs, each: Callable[[str], None] | None) -> Pairs:
             each(name)
 
 
-def _adapted_pairs(before: NamedTensors, folder: Path, modules: Sequence[str]) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _adapted_pairs(before: NamedTensors, adapter: Adapter, modules: Sequence[str]) -> Pairs:
     """(module name, W0, merged W), each (out, in), for every layer of an adapter."""
-    adapter = read_adapter(folder)
+    folder = adapter.folder
     chosen = _chosen(adapter.layers, modules, str(folder))
     places = _aligned([f"{name}.weight" for name in chosen], before)
     for name in chosen:
@@ -174,9 +177,7 @@ def _merged_pairs(base: Source, folder: Path, modules: Sequence[str]) -> Pairs:
         yield name, *pairs[name]
 
 
-def _checkpoint_pairs(
-    before: NamedTensors, after: NamedTensors, modules: Sequence[str]
-) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _checkpoint_pairs(before: NamedTensors, after: NamedTensors, modules: Sequence[str]) -> Pairs:
     """(module name, W0, W), each (out, in), for every matrix in the numbered layers of two checkpoints."""
     first, second = layer_matrices(before.shapes), layer_matrices(after.shapes)
     for names, tensors in ((first, before), (second, after)):
@@ -267,8 +268,9 @@ def _missing(name: str, there: NamedTensors | None, here: NamedTensors) -> LabEr
 
 
 def _row(name: str, first: Tensor, second: Tensor, axis: Axis) -> dict[str, Any]:
-    try:
-        change = unit_change(first, second, axis)
+    one, other, kept = directed_units(first, second, axis)
+    try:  # where no unit is left, the refusal names those of the whole layer
+        change = unit_change(one, other, axis) if bool(kept.any()) else unit_change(first, second, axis)
     except LabError as error:
         raise LabError(f"{name}.weight: {error.message}", hint=error.hint, kind="model") from error
     return {
@@ -280,6 +282,7 @@ def _row(name: str, first: Tensor, second: Tensor, axis: Axis) -> dict[str, Any]
         "delta_d": float(change.direction.mean()),
         "angle_degrees": float(change.angle.mean()),
         "units": len(change.magnitude),
+        "zero_units": len(kept) - len(change.magnitude),
     }
 
 
