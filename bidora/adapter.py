@@ -5,7 +5,6 @@ Which layers and which parameters; what a method is, is said in `bidora.methods`
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import get_method
 from bidora.methods.dora import MAGNITUDE
 from bidora.shortcuts import attend_briefly, first_token_only, pack_frozen_linears
+from bidora.target_modules import meant_layers, own_names
 
 __all__ = [
     "MAGNITUDE",
@@ -28,14 +28,6 @@ __all__ = [
     "split_parameters",
     "target_names",
 ]
-
-ROLES = {
-    "query": ("query_proj", "q_proj", "q_lin", "Wq", "c_attn", "query_key_value", "qkv_proj"),
-    "key": ("key_proj", "k_proj", "k_lin", "c_attn", "query_key_value", "qkv_proj"),
-    "value": ("value_proj", "v_proj", "v_lin", "c_attn", "query_key_value", "qkv_proj"),
-}
-"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT.
-GPT-2 (c_attn), GPT-NeoX and Phi-3 have query, key and value in one layer."""
 
 
 def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
@@ -73,7 +65,7 @@ def adapt(model: nn.Module, config: RunConfig) -> nn.Module:
         return model
     from peft import get_peft_model
 
-    _check_targets(model, config)
+    meant_layers(config, _linear_shapes(model))
     peft_model = get_peft_model(model, peft_config(model, config))
     method.prepare(peft_model, config)
     return peft_model
@@ -95,17 +87,14 @@ def peft_config(model: nn.Module, config: RunConfig) -> Any:
 
 
 def target_names(model: nn.Module, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of layers to adapt, in the words of this architecture.
+    """The names of layers to adapt, in the words of this architecture (`target_modules.own_names`)."""
+    return own_names(_linear_shapes(model), wanted)
 
-    query, key and value are roles: where a model has no linear layer of that name, its own name for it is taken, such as
-    query_proj in DeBERTa-v2, q_proj in Llama or c_attn in GPT-2. Other names are taken as they are.
-    """
-    ends = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, LINEAR)}
-    found = []
-    for name in wanted:
-        own = [] if name in ends else [other for other in ROLES.get(name, ()) if other in ends]
-        found.append(own[0] if own else name)
-    return tuple(dict.fromkeys(found))
+
+def _linear_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(weight_of(module).shape) for name, module in model.named_modules() if isinstance(module, LINEAR)
+    }
 
 
 def split_parameters(
@@ -158,21 +147,3 @@ def _train_only(model: Classifier, config: RunConfig, head_names: list[str]) -> 
     for name, parameter in model.named_parameters():
         new = "modules_to_save" in name or name in head_names
         parameter.requires_grad_(new or method.trains(name))
-
-
-def _check_targets(model: nn.Module, config: RunConfig) -> None:
-    """Every name must end some linear layer's name, and what the method adds must fit into each of them."""
-    method = get_method(config.method)
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, LINEAR)}
-    ends = sorted({name.split(".")[-1] for name in linear})
-    for target in target_names(model, config.target_modules):
-        fitting = {name: module for name, module in linear.items() if name == target or name.endswith(f".{target}")}
-        if not fitting:
-            near = difflib.get_close_matches(target, [*ends, *linear], n=3, cutoff=0.4)
-            raise LabError(
-                f"target_modules={target!r} names no linear layer of this model",
-                hint=f"near names: {', '.join(near)}" if near else f"its linear layers end in: {', '.join(ends)}",
-            )
-        name, module = min(fitting.items(), key=lambda item: min(item[1].weight.shape))
-        rows, columns = weight_of(module).shape
-        method.check_layer(config, name, (rows, columns))

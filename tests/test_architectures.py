@@ -17,6 +17,8 @@ from bidora.adapter import adapt, adapted_layers, target_names
 from bidora.classifier import Classifier, build_classifier, read_settings
 from bidora.config import RunConfig
 from bidora.errors import LabError
+from bidora.models import get_model
+from bidora.preflight.material import check_layers
 from bidora.runs import Run
 from bidora.train import _Training, train
 
@@ -40,6 +42,14 @@ def adapted(folder: Path, **settings: Any) -> Classifier:
     config = RunConfig(**{"rank": 2, "frequencies": 20, **settings})
     torch.manual_seed(0)
     return adapt(build_classifier(str(folder), config, outputs=3), config)
+
+
+@pytest.mark.parametrize("family", OWN_NAMES)
+def test_a_preview_counts_from_the_files_what_is_adapted(family: str, folders: dict[str, Path]) -> None:
+    check = check_layers(RunConfig(rank=2), get_model(str(folders[family])))
+    names = {name.split(".")[-1] for name, _ in adapted_layers(adapted(folders[family], method="lora"))}
+    count = len(adapted_layers(adapted(folders[family], method="lora")))
+    assert check.sentence == f"{count} layers will be adapted ({', '.join(sorted(names))})."
 
 
 @pytest.mark.parametrize("family", OWN_NAMES)

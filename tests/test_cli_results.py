@@ -339,7 +339,7 @@ def test_analyse_of_two_checkpoints(tmp_path, capsys, axis, along):
     assert "Spearman" in text
     rows = {(row["layer"], row["module"]): row for row in csv.DictReader(path.read_text().splitlines())}
     assert set(rows) == {("0", "query"), ("1", "query"), ("1", "value")}  # the value of layer 0 is unchanged
-    assert "1 matrices are equal" in text
+    assert "Equal on both sides and left out: 1 matrix." in text
     norms = numpy.linalg.norm(before["encoder.layer.0.attention.self.query.weight"].astype(float), axis=along)
     assert float(rows["0", "query"]["delta_m"]) == pytest.approx(0.5 * norms.mean(), rel=1e-6)
     assert float(rows["0", "query"]["delta_m_signed_percent"]) == pytest.approx(50)
@@ -435,6 +435,24 @@ def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys)
     assert "lies outside 0.01 to 0.2, which is usual for FourierFT. Choose it on a selection split" in text
     assert "norm=attached makes no difference under FourierFT." in text
     assert "frequencies 1000, on query, value" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--rank", "64"], "rank=64 exceeds"),
+        (["--target-modules", "querry"], "near names: query"),
+        (["--device", "cuda"], "no NVIDIA GPU answers here"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, capsys, monkeypatch):
+    monkeypatch.setattr("bidora.preflight.room.nvidia_gpus", list)
+    order = ["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert)]
+    assert main([*order, "--dry-run"]) == 0
+    assert "4 layers will be adapted (query, value)" in capsys.readouterr().out
+    assert main([*order, *flags, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
 
 
 def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):

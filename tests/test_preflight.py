@@ -32,6 +32,8 @@ def test_a_run_that_can_start(own, tmp_path):
     assert "10 steps read each training example about 1.1 times" in checks["splits"].sentence
     assert checks["effort"].sentence == "40 gradient evaluations in search and retraining."
     assert "table.csv" in checks["data"].sentence
+    assert checks["layers"].sentence == "4 layers will be adapted (query, value)."
+    assert "layers" not in by_topic(preflight(own.replace(method="head"), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,8 @@ def test_a_run_that_can_start(own, tmp_path):
         ({"label_column": "nonsense"}, "splits", "nonsense"),
         ({"upper_fraction": 0.001}, "splits", "upper_fraction=0.001 leaves no example"),
         ({"variant": "r8"}, "splits", "variant='r8' is none of"),
+        ({"rank": 64}, "layers", "rank=64 exceeds"),
+        ({"target_modules": ("querry",)}, "layers", "target_modules='querry' names no linear layer"),
     ],
 )
 def test_what_would_fail_is_said_with_a_next_step(own, tmp_path, changes, topic, words):

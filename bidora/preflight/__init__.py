@@ -11,7 +11,7 @@ from bidora.models import get_model
 from bidora.own_data import shown_name
 from bidora.preflight.check import Check, note, problem
 from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused
-from bidora.preflight.material import check_data, check_model, check_splits
+from bidora.preflight.material import check_data, check_layers, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
 from bidora.preview import kinds_of
 from bidora.runs import runs_root
@@ -23,7 +23,7 @@ __all__ = ["Check", "note", "preflight", "preflight_of_group", "remarks", "worst
 def preflight(
     config: RunConfig, root: str | Path | None = None, *, others: Sequence[RunConfig] = (), memory: float | None = None
 ) -> list[Check]:
-    """Look at settings, data, model, splits, disk, memory, device, equal runs and effort; fetches and trains nothing.
+    """Look at settings, data, model, splits, layers, disk, memory, device, equal runs and effort; fetches and trains nothing.
 
     Args:
         config: the settings.
@@ -40,9 +40,15 @@ def preflight(
     checks = [Check("settings", True, "All settings are within their ranges.")]
     checks += [*check_data(config, task), *check_model(model)]
     checks += check_splits(config, task)
-    checks += [check_disk(folder, config, task), check_memory(memory), check_device(config)]
-    checks += remarks(config, others)
-    found = [*checks, check_repetition(config, folder), check_effort(config, others)]
+    machine = [check_disk(folder, config, task), check_memory(memory), check_device(config)]
+    found = [
+        *checks,
+        check_layers(config, model),
+        *machine,
+        *remarks(config, others),
+        check_repetition(config, folder),
+        check_effort(config, others),
+    ]
     return [each._replace(sentence=_with_shown_name(each.sentence, config)) for each in found if each is not None]
 
 

@@ -30,6 +30,16 @@ def problem(topic: str, error: LabError) -> Check:
     return Check(topic, False, sentence(error.message), error.hint)
 
 
+def refuse_failed(check: Check) -> None:
+    """A failed check as an error, for those who go no further.
+
+    Raises:
+        LabError: the check failed.
+    """
+    if check.ok is False:
+        raise LabError(check.sentence.removesuffix("."), hint=check.hint)
+
+
 def note(check: Check) -> str:
     """A finding and what to do about it, as one line of text."""
     return " ".join(filter(None, [check.sentence, sentence(check.hint) if check.hint else ""]))

