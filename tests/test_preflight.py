@@ -7,7 +7,7 @@ from collections import namedtuple
 import pytest
 
 from bidora.config import RunConfig
-from bidora.preflight import preflight, preflight_of_group, room, worst
+from bidora.preflight import preflight, preflight_of_group, remarks, room, worst
 from bidora.runs import Run
 
 
@@ -149,6 +149,12 @@ def test_settings_that_no_method_of_the_group_uses_are_named(own, tmp_path):
     checks = [check for check in preflight_of_group(group, tmp_path) if check.topic == "unused"]
     assert [check.sentence.split(" makes")[0] for check in checks] == ["frequencies=50"]
     assert "unused" not in by_topic(preflight(own, tmp_path))
+
+
+def test_settings_of_written_texts_are_named_where_none_is_written(own, tmp_path):
+    (found,) = (each for each in preflight(own.replace(beams=4), tmp_path) if each.topic == "unused")
+    assert found.sentence == "beams=4 makes no difference: task csv writes no texts." and found.ok is None
+    assert not [each for each in remarks(RunConfig(task="e2e", beams=4)) if each.topic == "unused"]
 
 
 def test_variants_of_one_method_are_told_apart(own, tmp_path):

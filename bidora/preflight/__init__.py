@@ -10,7 +10,7 @@ from bidora.errors import LabError
 from bidora.models import get_model
 from bidora.own_data import shown_name
 from bidora.preflight.check import Check, note, problem
-from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused
+from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused, check_writing
 from bidora.preflight.material import check_data, check_layers, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
 from bidora.preview import kinds_of
@@ -54,7 +54,8 @@ def preflight(
 
 def remarks(config: RunConfig, others: Sequence[RunConfig] = ()) -> list[Check]:
     """What settings alone say, without looking at data or machine: an unusual learning rate, settings without use."""
-    return [each for each in (check_rate(config), check_unused(config, others)) if each is not None]
+    found = (check_rate(config), check_unused(config, others), check_writing(config))
+    return [each for each in found if each is not None]
 
 
 def _with_shown_name(words: str, config: RunConfig) -> str:

@@ -14,6 +14,7 @@ from bidora.methods import METHODS, get_method, unused_settings
 from bidora.preflight.check import Check
 from bidora.preview import kinds_of
 from bidora.runs import RUN_ID, Run
+from bidora.tasks import get_task
 from bidora.wording import number
 
 
@@ -67,6 +68,20 @@ def check_unused(config: RunConfig, others: Sequence[RunConfig] = ()) -> Check |
     methods = ", ".join(method.title for name, method in METHODS.items() if name in chosen)
     listed = ", ".join(f"{name}={getattr(config, name)}" for name in ignored)
     return Check("unused", None, f"{listed} makes no difference under {methods}.")
+
+
+def check_writing(config: RunConfig) -> Check | None:
+    """Settings of written texts that were changed for a task that writes none; None where there are none."""
+    task = get_task(config.task)
+    changed = [each for each in fields(RunConfig) if each.name in _WRITING and each.name not in task.settings]
+    listed = [f"{each.name}={value}" for each in changed if (value := getattr(config, each.name)) != each.default]
+    if not listed:
+        return None
+    words = f"{', '.join(listed)} makes no difference: task {task.name} writes no texts."
+    return Check("unused", None, words)
+
+
+_WRITING = ("beams", "max_new_tokens")
 
 
 def check_effort(config: RunConfig, others: Sequence[RunConfig]) -> Check | None:

