@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -62,12 +63,22 @@ def train(run: Run, *, progress: Progress | None = None) -> dict[str, Any]:
     with working_on(run), quiet_transformers():
         try:
             training = _Training(run, progress)
-            with _threads(run.config.threads), kept_memory() if training.device.type == "cpu" else nullcontext():
+            with _threads(_threads_of(run)), kept_memory() if training.device.type == "cpu" else nullcontext():
                 result = training.go()
         except StopWished:
             result = {}
         run.update_status(state="finished" if result else "stopped", eta_seconds=None, exit_code=0)
     return result
+
+
+def _threads_of(run: Run) -> int:
+    """As many CPU threads as the settings say, or, where it goes on from a checkpoint, as it began with; 0: as it is.
+
+    The last bits of a sum depend on their number, whoever goes on with the run: a terminal, the app or the queue.
+    """
+    began = run.meta.get("device", {}).get("threads")
+    known = isinstance(began, int) and 0 < began <= (os.cpu_count() or 1) and run.checkpoints_dir.is_dir()
+    return run.config.threads or (began if known else 0)
 
 
 @contextmanager

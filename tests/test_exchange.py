@@ -97,8 +97,12 @@ def test_an_exported_run_tells_nothing_of_the_machine(run, tmp_path, monkeypatch
     monkeypatch.setenv("HOME", "/home/ann")
     run.update_status(state="failed", error={"message": f"{run.path.parent}/uploads/a.csv is gone"})
     run.update_meta(note="/home/ann, /home/anna and x/home/ann")
-    write_json(run.path / "config.json", {**run.config.to_dict(), "data": "/home/ann/data/mine.csv"})
-    (run.path / "log.txt").write_text(f'File "{sys.prefix}/lib/x.py"\nFile "/home/ann/x.py", {run.path}/log.txt')
+    places = {"data": "/home/ann/data/mine.csv", "test_data": "~/held.csv", "model": "/mnt/share/clinic-7/esm"}
+    write_json(run.path / "config.json", {**run.config.to_dict(), **places})
+    log = (
+        f'File "{sys.prefix}/lib/x.py"\nFile "/home/ann/x.py", {run.path}/log.txt, /mnt/share/clinic-7/esm/config.json'
+    )
+    (run.path / "log.txt").write_text(log)
     buffer = io.BytesIO()
     write_run(run.path, buffer)
     contents = _contents(buffer)
@@ -106,8 +110,12 @@ def test_an_exported_run_tells_nothing_of_the_machine(run, tmp_path, monkeypatch
     assert set(status) <= {"state", "phase", "step", "total", "exit_code", "error"} and status["state"] == "failed"
     assert status["error"]["message"] == "runs/uploads/a.csv is gone"
     assert json.loads(contents[f"{run.id}/meta.json"])["note"] == "~, /home/anna and x/home/ann"
-    assert json.loads(contents[f"{run.id}/config.json"])["data"] == "~/data/mine.csv"
-    assert contents[f"{run.id}/log.txt"].decode() == f'File "python/lib/x.py"\nFile "~/x.py", runs/{run.id}/log.txt'
+    config = json.loads(contents[f"{run.id}/config.json"])
+    assert [config[name] for name in places] == ["mine.csv", "~/held.csv", "esm"]
+    assert (
+        contents[f"{run.id}/log.txt"].decode()
+        == f'File "python/lib/x.py"\nFile "~/x.py", runs/{run.id}/log.txt, esm/config.json'
+    )
     together = b"".join(contents.values())
     assert str(tmp_path).encode() not in together and b"elsewhere" not in together
 

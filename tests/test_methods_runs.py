@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from bidora.config import RunConfig
 from bidora.decomposition import unit_change
 from bidora.methods import METHODS, get_method
 from bidora.runs import Run
+from bidora.runs.exchange import write_run
 from bidora.train import train
 
 pytestmark = pytest.mark.xdist_group("runs of every method")  # one worker trains them once
@@ -212,6 +215,17 @@ def test_spectrum_of_the_change_has_the_rank_that_the_method_allows(method: str,
     beyond = spectrum[spectrum["index"] > bound]["singular_value"]
     assert top > 0 if bound else top == 0
     assert beyond.max() <= 1e-5 * top if len(beyond) and bound else True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", NEW)
+def test_an_export_holds_all_that_was_trained(method: str, finished: Any) -> None:
+    run = finished[method, "mean"].run
+    buffer = io.BytesIO()
+    write_run(run.path, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        packed = {name.removeprefix(f"{run.id}/adapter/") for name in archive.namelist() if "/adapter/" in name}
+    assert packed == {each.relative_to(run.adapter_dir).as_posix() for each in run.adapter_dir.rglob("*.*")}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 
 import pandas
@@ -159,6 +160,16 @@ def test_words_are_changed_one_by_one_and_tags_added(tmp_path):
     relabel(run)
     relabel(run, group="", tags="")
     assert (run.meta["group"], run.meta["tags"]) == ("", [])
+
+
+def test_tags_that_are_added_at_the_same_moment_are_both_kept(tmp_path):
+    run = write_run(tmp_path)
+    threads = [threading.Thread(target=relabel, args=(run,), kwargs={"more_tags": f"tag {i}"}) for i in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(run.meta["tags"]) == sorted(f"tag {i}" for i in range(12))
 
 
 def test_recordings_and_overlong_words_are_refused(tmp_path):

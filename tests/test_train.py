@@ -240,3 +240,22 @@ def test_a_run_leaves_the_number_of_threads_as_it_was(tiny_bert: Path, table: Pa
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    run = run_of(tmp_path, tiny_bert, table, method="lora", steps=12, threads=0, checkpoint_every=2)
+
+    def stop_soon(text: str, done: float, total: float) -> None:
+        if text.startswith("train") and done == 5:
+            run.request_stop()
+
+    seen = set()
+    try:
+        torch.set_num_threads(2)
+        assert train(run, progress=stop_soon) == {} and run.state == "stopped"
+        torch.set_num_threads(1)
+        assert train(run, progress=lambda *told: seen.add(torch.get_num_threads()))
+    finally:
+        torch.set_num_threads(before)
+    assert 2 in seen and run.meta["device"]["threads"] == 2

@@ -65,7 +65,8 @@ def _work(run: Run, progress: Progress | None, say: Callable[[str], None]) -> in
             say(f"unexpected error: {type(error).__name__}: {error}")
             say(f"the traceback is in {run.path / 'log.txt'}")
             return 1
-        if run.status.get("pid") == os.getpid():  # an import or a download that was cut short may have raised anything
+        # an import or a download that was cut short may have raised anything
+        if run.state != "finished" and run.status.get("pid") == os.getpid():
             run.update_status(state="stopped", error=None)
     if signals.received is not None and run.state != "finished":
         return signals.exit_code

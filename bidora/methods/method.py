@@ -20,7 +20,7 @@ LOW_RANK = ("rank", "alpha", "dropout", "target_modules")
 
 TWO_LEVELS = (
     *("upper_data", "upper_fraction", "unroll_scale", "mixed_product", "unroll_steps", "upper_learning_rate_ratio"),
-    *("magnitude_decay", "magnitude_decay_target", "regularizer", "retrain", "retrain_steps"),
+    *("magnitude_decay", "magnitude_decay_target", "regularizer", "retrain", "retrain_steps", "retrain_learning_rate"),
 )
 """The settings of a search with an upper level and of the retraining after it."""
 

@@ -49,14 +49,15 @@ class Imported(NamedTuple):
 def write_run(folder: Path, target: Path | BinaryIO, *, inputs: bool = True) -> None:
     """Write a run as .zip, without checkpoints: enough to look at it and to use its adapter, not to go on training.
 
-    Neither the machine's name and process nor where its folders lie go out: the runs folder becomes `runs`, this project's
-    `bidora-lab`, Python's `python`, the home folder `~`.
+    Neither the machine's name and process nor where its folders lie go out: data and model become their last names, the runs
+    folder `runs`, this project's `bidora-lab`, Python's `python`, the home folder `~`.
 
     Args:
         folder: the run's.
         target: file to write.
         inputs: whether predictions keep the beginnings of the test inputs; without them private texts stay at home.
     """
+    named = _names_of_places(folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in files_of(folder):
             if not KNOWN.fullmatch(each.path):
@@ -66,7 +67,7 @@ def write_run(folder: Path, target: Path | BinaryIO, *, inputs: bool = True) -> 
             elif each.path.endswith(TEXTS) and each.size <= MOST_BYTES_OF_TEXT:
                 text = (folder / each.path).read_text(encoding="utf-8", errors="replace")
                 text = _without_machine(text) if each.path == "status.json" else text
-                archive.writestr(f"{folder.name}/{each.path}", _without_places(text, folder.parent))
+                archive.writestr(f"{folder.name}/{each.path}", _without_places(text, named))
             else:
                 archive.write(folder / each.path, f"{folder.name}/{each.path}")
 
@@ -185,14 +186,24 @@ def _without_machine(text: str) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-def _without_places(text: str, runs: Path) -> str:
-    """A text in which folders of this machine have names that tell nothing of it; in JSON backslashes stand doubled."""
+def _names_of_places(folder: Path) -> dict[str, str]:
+    """Places of this machine → what they are called elsewhere, for a run folder."""
     named = {
-        str(runs.absolute()): "runs",
+        str(folder.parent.absolute()): "runs",
         str(Path(__file__).absolute().parents[2]): "bidora-lab",
         sys.prefix: "python",
         str(Path.home()): "~",
     }
+    try:
+        config = Run(folder).config
+    except LabError:
+        return named
+    own = [place for place in (config.data, config.test_data, config.model) if Path(place).is_absolute()]
+    return {**named, **{place.rstrip("/\\"): Path(place).name for place in own if Path(place).name}}
+
+
+def _without_places(text: str, named: dict[str, str]) -> str:
+    """A text in which folders of this machine have names that tell nothing of it; in JSON backslashes stand doubled."""
     for place in sorted(named, key=len, reverse=True):
         if len(Path(place).parts) < 2:
             continue  # the root of the disk

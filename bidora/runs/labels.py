@@ -33,26 +33,29 @@ def relabel(
     Raises:
         LabError: the run is a recording, a word is too long, or there is no place on the disk.
     """
-    meta = run.meta
-    if "recording" in meta:
+    if "recording" in run.meta:
         raise LabError(f"run {run.id} is a recording and cannot be changed", hint="clone it", kind="run")
     changes: dict[str, Any] = {}
     for key, value in (("name", name), ("group", group), ("note", note)):
         if value is not None:
             changes[key] = _checked(key, value.strip())
-    if tags is not None or more_tags:
-        found = meta.get("tags")
-        own = [str(tag) for tag in found] if isinstance(found, list) and tags is None else []
-        words = [*own, *(tags or "").split(","), *more_tags.split(",")]
-        changes["tags"] = list(dict.fromkeys(_checked("tag", word.strip()) for word in words if word.strip()))
-    if not changes:
-        return
     try:
-        run.update_meta(**changes)
+        with run.locked():  # two people may add a tag at the same moment
+            if tags is not None or more_tags:
+                changes["tags"] = _tags(run, tags, more_tags)
+            if changes:
+                run.update_meta(**changes)
     except OSError as error:
         raise LabError(
             f"run {run.id} cannot be changed: {error.strerror}", hint="free some space", kind="disk"
         ) from error
+
+
+def _tags(run: Run, tags: str | None, more_tags: str) -> list[str]:
+    found = run.meta.get("tags")
+    own = [str(tag) for tag in found] if isinstance(found, list) and tags is None else []
+    words = [*own, *(tags or "").split(","), *more_tags.split(",")]
+    return list(dict.fromkeys(_checked("tag", word.strip()) for word in words if word.strip()))
 
 
 def _checked(key: str, value: str) -> str:

@@ -27,7 +27,8 @@ KNOWN = re.compile(
     r"""(config|meta|status|result)\.json | metrics\.jsonl | log\.txt | (predictions|units|spectrum)\.parquet
     | dynamics\.parquet/[\w-]{1,40}\.parquet
     | adapter/( (adapter_config|config|lab|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|generation_config
-              |sentence_bert_config|modules)\.json | (adapter_model|model|head)\.safetensors | README\.md | (vocab|merges)\.txt )""",
+              |sentence_bert_config|modules)\.json
+              | (adapter_model|model|head|trained)\.safetensors | README\.md | (vocab|merges)\.txt )""",
     re.VERBOSE,
 )
 """Paths of the files that a run folder consists of, without checkpoints."""
