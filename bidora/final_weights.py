@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bidora.decomposition import decompose, directed_units, unit_change
-from bidora.recorder import layer_and_module
+from bidora.recorder import layers_and_modules
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +33,7 @@ def unit_table(base: Mapping[str, Tensor], merged: Mapping[str, Tensor]) -> pand
     """
     import pandas
 
-    parts = []
+    parts, places = [], layers_and_modules(merged)
     for name, weight in merged.items():
         first, second, kept = directed_units(base[name], weight)
         change, before = unit_change(first, second), decompose(first).magnitude
@@ -41,7 +41,7 @@ def unit_table(base: Mapping[str, Tensor], merged: Mapping[str, Tensor]) -> pand
             pandas.DataFrame(
                 {
                     "name": name,
-                    **layer_and_module(name),
+                    **places[name],
                     "unit": kept.nonzero().flatten().cpu().numpy(),
                     "m0": before.float().cpu().numpy(),
                     "m": (before + change.magnitude).float().cpu().numpy(),
@@ -72,7 +72,7 @@ def spectrum_table(
     """
     import pandas
 
-    rows = []
+    rows, places = [], layers_and_modules(merged)
     for name, weight in merged.items():
         change = (weight - base[name].to(weight.dtype)).float()
         values = singular_values(change, leading)
@@ -82,7 +82,7 @@ def spectrum_table(
             rows.append(
                 {
                     "name": name,
-                    **layer_and_module(name),
+                    **places[name],
                     "index": index,
                     "singular_value": value,
                     "cumulative": share,

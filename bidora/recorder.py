@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from bidora.errors import LabError
 from bidora.linear_layers import LINEAR, stores_inputs_first, weight_of
 from bidora.methods import Method, get_method
 from bidora.runs import Run
+from bidora.weight_files import layer_of, module_names
 
 Progress = Callable[[str, float, float], None]
 
@@ -172,6 +173,7 @@ class DynamicsRecorder(TrainerCallback):
     ) -> None:
         self.run, self.model, self.base = run, model, base
         self.phase, self.phase_index, self.every, self.source = phase, phase_index, every, source
+        self.places = layers_and_modules(base)
         self.gradients: dict[str, float] = {}
 
     def on_train_begin(
@@ -203,10 +205,13 @@ class DynamicsRecorder(TrainerCallback):
         import pandas
 
         rows = [{"phase": self.phase, "phase_index": self.phase_index, "step": step, **row} for row in self._rows()]
-        self.run.write_dynamics(pandas.DataFrame(rows), self.phase_index, step)
+        if rows:
+            self.run.write_dynamics(pandas.DataFrame(rows), self.phase_index, step)
 
     def _rows(self) -> list[dict[str, Any]]:
         """One row per adapted layer; all numbers are brought from the device together."""
+        if not self.base:
+            return []
         found = self.source() if self.source is not None else None
         merged = merged_weights(self.model, list(self.base))
         moved = torch.stack([changes(self.base[name], weight) for name, weight in merged.items()]).tolist()
@@ -217,7 +222,7 @@ class DynamicsRecorder(TrainerCallback):
         rows = []
         for place, name in enumerate(merged):
             parts = _parts(*sizes[place]) if sizes else self._gradient_of(name)
-            rows.append({**layer_and_module(name), "name": name, **dict(zip(CHANGES, moved[place])), **parts})
+            rows.append({**self.places[name], "name": name, **dict(zip(CHANGES, moved[place])), **parts})
         return rows
 
     def _gradient_of(self, name: str) -> dict[str, float]:
@@ -270,6 +275,8 @@ def changes(before: Tensor, after: Tensor) -> Tensor:
 def base_weights(model: nn.Module, target_modules: tuple[str, ...], method: Method | None = None) -> dict[str, Tensor]:
     """W0 of the adapted layers, by name; without an adapter (full fine-tuning) copies of the layers it would adapt.
 
+    Where a model has no layer of such a name, copies of all linear layers in its numbered layers.
+
     Args:
         model: adapted, before training.
         target_modules: as in the settings.
@@ -279,11 +286,9 @@ def base_weights(model: nn.Module, target_modules: tuple[str, ...], method: Meth
     if layers:
         return {name: method.pretrained_weight(layer) for name, layer in layers}
     ends = tuple(f".{name}" for name in target_names(model, target_modules))
-    return {
-        name: weight_of(module).detach().clone()
-        for name, module in model.named_modules()
-        if isinstance(module, LINEAR) and f".{name}".endswith(ends)
-    }
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, LINEAR)}
+    chosen = [name for name in linear if f".{name}".endswith(ends)] or [name for name in linear if layer_of(name) >= 0]
+    return {name: weight_of(linear[name]).detach().clone() for name in chosen}
 
 
 @torch.no_grad()
@@ -315,11 +320,9 @@ def merged_weights(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
     return merged
 
 
-def layer_and_module(name: str) -> dict[str, Any]:
-    """The layer's number (−1 where the name has none) and the module's last name."""
-    parts = name.split(".")
-    numbers = [int(part) for part in parts if part.isdigit()]
-    return {"layer": numbers[0] if numbers else -1, "module": parts[-1]}
+def layers_and_modules(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """For each name the layer's number (−1 where it has none), and a short name that tells the modules of a layer apart."""
+    return {name: {"layer": layer_of(name), "module": short} for name, short in module_names(names).items()}
 
 
 def _sizes(direct: Tensor, implicit: Tensor) -> Tensor:

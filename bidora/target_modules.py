@@ -9,13 +9,15 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.methods import get_method
 
+_TOGETHER = ("c_attn", "query_key_value", "qkv_proj", "Wqkv")
+"""Layers that compute query, key and value in one: GPT-2's, GPT-NeoX's, Phi-3's, ModernBERT's."""
+
 ROLES = {
-    "query": ("query_proj", "q_proj", "q_lin", "Wq", "c_attn", "query_key_value", "qkv_proj"),
-    "key": ("key_proj", "k_proj", "k_lin", "c_attn", "query_key_value", "qkv_proj"),
-    "value": ("value_proj", "v_proj", "v_lin", "c_attn", "query_key_value", "qkv_proj"),
+    "query": ("query_proj", "q_proj", "q_lin", "Wq", *_TOGETHER),
+    "key": ("key_proj", "k_proj", "k_lin", *_TOGETHER),
+    "value": ("value_proj", "v_proj", "v_lin", *_TOGETHER),
 }
-"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT.
-GPT-2 (c_attn), GPT-NeoX and Phi-3 have query, key and value in one layer."""
+"""Names of BERT's projections → what other architectures call the same: DeBERTa-v2 and v3, Llama and its kin, DistilBERT."""
 
 
 def own_names(linear: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:

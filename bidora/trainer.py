@@ -203,6 +203,7 @@ class BiLevelTrainer(LevelTrainer):
                 "optimizer": self.upper_optimizer.state_dict(),
                 "scheduler": self.upper_scheduler.state_dict(),
                 **self.upper_notes.state_dict(),
+                "newest": _kept(self.last_hypergradient),
             }
             torch.save(state, os.path.join(output_dir, UPPER_FILE))
 
@@ -214,6 +215,13 @@ class BiLevelTrainer(LevelTrainer):
         self.upper_optimizer.load_state_dict(state["optimizer"])
         self.upper_scheduler.load_state_dict(state["scheduler"])
         self.upper_notes.load_state_dict(state)
+        newest = state.get("newest")
+        self.last_hypergradient = Hypergradient(**newest) if newest else None
+
+
+def _kept(found: Hypergradient | None) -> dict[str, Any]:
+    """What a checkpoint keeps of the newest hypergradient: the recorder tells it until the next upper step."""
+    return {} if found is None else dict(direct=found.direct, implicit=found.implicit, upper_loss=found.upper_loss)
 
 
 class LowerObjective(nn.Module):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,24 @@ def layer_of(name: str) -> int:
     """
     found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
     return int(found[1]) if found else -1
+
+
+def module_names(names: Iterable[str]) -> dict[str, str]:
+    """A short name for each module that still tells the modules of one layer apart.
+
+    >>> list(module_names(["l.0.self.query", "l.1.self.query"]).values())
+    ['query', 'query']
+    >>> list(module_names(["l.0.attention.output.dense", "l.0.output.dense"]).values())
+    ['attention.output.dense', 'output.dense']
+    """
+    inner = {name: re.split(r"(?:^|\.)\d+\.", name, maxsplit=1)[-1].split(".") for name in names}
+    distinct = {tuple(parts) for parts in inner.values()}
+    short: dict[tuple[str, ...], str] = {}
+    for parts in distinct:
+        ends = (parts[-length:] for length in range(1, len(parts) + 1))
+        unique = (end for end in ends if sum(other[-len(end) :] == end for other in distinct) == 1)
+        short[parts] = ".".join(next(unique, parts))
+    return {name: short[tuple(parts)] for name, parts in inner.items()}
 
 
 def layer_matrices(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

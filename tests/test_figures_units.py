@@ -12,6 +12,7 @@ from bidora.analysis import dynamics_table
 from bidora.analysis.endings import final_spectra, final_units
 from bidora.analysis.motion import magnitude_motion
 from bidora.config import RunConfig
+from bidora.methods import METHODS, get_method
 from bidora.verdict import magnitude_verdict
 
 
@@ -217,6 +218,12 @@ def test_full_fine_tuning_has_no_rank(runs):
     figure = in_order(figures.change_spectrum(final_spectra(runs[3:])))
     assert not figure.layout.shapes
     assert "the first 8 singular values" in figure.layout.meta["alt"]
+
+
+def test_the_rank_is_that_of_what_is_added():
+    ranks = {name: get_method(name).adapter_rank(RunConfig(method=name, rank=8)) for name in METHODS}
+    assert {name for name, rank in ranks.items() if rank == 0} == {"fourierft", "full", "bitfit", "head"}
+    assert (ranks["lora"], ranks["dora"], ranks["pissa"], ranks["adalora"]) == (8, 8, 16, 12)
 
 
 def test_panels_share_their_axes(runs):

@@ -259,3 +259,38 @@ def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tiny_bert: Path, ta
     finally:
         torch.set_num_threads(before)
     assert 2 in seen and run.meta["device"]["threads"] == 2
+
+
+def test_what_is_recorded_until_the_next_upper_step_outlives_a_stop(
+    tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = dict(steps=9, unroll_steps=3, record_every=1, retrain="none")
+    whole, stopped = (run_of(tmp_path / name, tiny_bert, table, **settings) for name in ("whole", "stopped"))
+
+    def stop_soon(text: str, done: float, total: float) -> None:
+        if text.startswith("search") and done == 4:
+            stopped.request_stop()
+
+    train(whole)
+    assert train(stopped, progress=stop_soon) == {} and stopped.status["step"] == 4
+    train(stopped)
+    norms = ["step", "name", "direct_norm", "implicit_norm", "magnitude_gradient_norm", "cosine"]
+    assert stopped.dynamics()[norms].equals(whole.dynamics()[norms])
+    assert whole.dynamics().query("step >= 3")["direct_norm"].notna().all()
+
+
+def test_modules_of_equal_last_names_are_told_apart(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
+    run = run_of(tmp_path, tiny_bert, table, method="dora", target_modules=("dense",), steps=2)
+    train(run)
+    modules = {"attention.output.dense", "intermediate.dense", "output.dense"}
+    for found in (run.dynamics(), run.units(), run.spectrum()):
+        assert set(found["module"]) == modules and set(found["layer"]) == {0, 1}
+
+
+@pytest.mark.parametrize("method", ["full", "head", "bitfit"])
+def test_a_model_without_the_targets_names_trains_where_nothing_is_adapted(
+    method: str, tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, tiny_bert, table, method=method, target_modules=("Wqkv",), steps=2)
+    train(run)
+    assert {"query", "intermediate.dense"} <= set(run.dynamics()["module"]) and len(run.units())

@@ -348,6 +348,18 @@ def test_unknown_modules_are_answered_with_the_known_ones():
     assert "query" in refused("'querry'", tiny_bert(), tiny_bert(seed=1), modules=("querry",)).hint
 
 
+@pytest.mark.parametrize("key", ["layers.0.(a+)+b", "(a|aa)*b", ".*.*.*.*.*b", "a" * 1001])
+def test_patterns_that_may_match_for_ever_are_refused(adapter, key):
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    for pattern in ("rank_pattern", "alpha_pattern"):
+        (adapter / "adapter_config.json").write_text(json.dumps({**settings, pattern: {key: 2}}))
+        assert "name the modules themselves" in refused(f"in {pattern} by a pattern", tiny_bert(), adapter).hint
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({**settings, "rank_pattern": {r".*\.(query|x)$": settings["r"]}})
+    )
+    assert len(dynamics_of(tiny_bert(), adapter))
+
+
 def test_zero_units_are_in_no_mean_and_are_counted(tmp_path, capsys):
     model, tuned = tiny_bert(precision=torch.float32), tiny_bert(seed=1, precision=torch.float32)
     name = QUERY.format(0)

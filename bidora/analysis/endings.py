@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bidora.analysis.grouping import METHOD_NAMES, facts_of, in_order, labels_of
+from bidora.methods import get_method
 from bidora.runs import Run
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ def final_units(runs: Iterable[Run]) -> pandas.DataFrame:
 
 
 def final_spectra(runs: Iterable[Run]) -> pandas.DataFrame:
-    """Run.spectrum() of all runs behind run, label, method, seed, rank (0 for full); as `final_units`."""
+    """Run.spectrum() of all runs behind run, label, method, seed, rank (of what is added; 0: unbounded); as `final_units`."""
     runs = list(runs)
     table = _joined(runs, Run.spectrum, ("name", "layer", "module", "index", "singular_value", "cumulative"))
-    ranks = {each.id: each.config.rank if each.config.method != "full" else 0 for each in facts_of(runs)}
+    ranks = {each.id: get_method(each.config.method).adapter_rank(each.config) for each in facts_of(runs)}
     table.insert(len(_ABOUT), "rank", table["run"].map(ranks))
     return table
 

@@ -76,6 +76,10 @@ class Adalora(Method):
             **shared,
         )
 
+    def adapter_rank(self, config: RunConfig) -> int:
+        """A layer may keep all triplets that it begins with."""
+        return initial_rank(config)
+
     def check_layer(self, config: RunConfig, name: str, shape: tuple[int, int]) -> None:
         """The initial rank must fit."""
         refuse_rank_above(initial_rank(config), name, min(shape), setting="initial_rank")

@@ -133,6 +133,10 @@ class Method:
         """
         refuse_rank_above(config.rank, name, min(shape))
 
+    def adapter_rank(self, config: RunConfig) -> int:
+        """The rank of what is added to a weight, at most; 0 where no setting bounds it."""
+        return config.rank if "rank" in self.settings else 0
+
     def prepare(self, model: nn.Module, config: RunConfig) -> None:
         """Change the model that PEFT made: another forward, further buffers. Called once, before training.
 

@@ -46,6 +46,10 @@ class Pissa(Method):
             r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, init_lora_weights="pissa", **shared
         )
 
+    def adapter_rank(self, config: RunConfig) -> int:
+        """2r: what was taken out of W0 and what came in its place may span different directions."""
+        return 2 * config.rank
+
     def prepare(self, model: nn.Module, config: RunConfig) -> None:
         """Keep the initial A and B of each layer beside it, outside of the state dict."""
         from peft.tuners.lora import Linear

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from bidora.decomposition import merged_weight
 from bidora.errors import LabError
+from bidora.weights.patterns import refuse_slow_patterns
 from bidora.weights.tensors import NamedTensors, open_tensors
 
 # Settings of PEFT that make the merged weight something else than W0 + s·BA or its DoRA form.
@@ -129,6 +130,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             hint="merge it (merge_and_unload), save the model, and compare the two checkpoints",
             kind="model",
         )
+    refuse_slow_patterns({name: config.get(name) for name in ("rank_pattern", "alpha_pattern")})
     initial = str(config.get("init_lora_weights"))
     other = [name for name in _OTHER_FORMS if config.get(name)]
     if initial.lower().startswith(_CHANGES_BASE):

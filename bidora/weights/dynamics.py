@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bidora.decomposition import Axis, directed_units, unit_change
 from bidora.errors import LabError
-from bidora.weight_files import layer_matrices, layer_of
+from bidora.weight_files import layer_matrices, layer_of, module_names
 from bidora.weights.adapters import Adapter, is_adapter, read_adapter
 from bidora.weights.peft_merge import adapter_kind, merged_pairs
 from bidora.weights.tensors import NamedTensors, Source, open_tensors
@@ -81,24 +81,6 @@ def dynamics_of(
     table = pandas.concat(parts, ignore_index=True)
     table.attrs.update(told)
     return table
-
-
-def module_names(names: Iterable[str]) -> dict[str, str]:
-    """A short name for each module that still tells the modules of one layer apart.
-
-    >>> list(module_names(["l.0.self.query", "l.1.self.query"]).values())
-    ['query', 'query']
-    >>> list(module_names(["l.0.attention.output.dense", "l.0.output.dense"]).values())
-    ['attention.output.dense', 'output.dense']
-    """
-    inner = {name: re.split(r"(?:^|\.)\d+\.", name, maxsplit=1)[-1].split(".") for name in names}
-    distinct = {tuple(parts) for parts in inner.values()}
-    short: dict[tuple[str, ...], str] = {}
-    for parts in distinct:
-        ends = (parts[-length:] for length in range(1, len(parts) + 1))
-        unique = (end for end in ends if sum(other[-len(end) :] == end for other in distinct) == 1)
-        short[parts] = ".".join(next(unique, parts))
-    return {name: short[tuple(parts)] for name, parts in inner.items()}
 
 
 def _table(

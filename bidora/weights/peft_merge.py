@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bidora.errors import LabError
 from bidora.linear_layers import LINEAR, weight_of
 from bidora.weight_files import check_header
+from bidora.weights.patterns import refuse_slow_patterns
 from bidora.weights.tensors import Source
 
 KINDS = tuple("ADALORA VERA FOURIERFT IA3 LOHA LOKR OFT BOFT HRA MISS VBLORA RANDLORA SHIRA".split())
@@ -77,6 +78,7 @@ def _config(folder: Path) -> Any:
             hint="kinds that change no weight cannot be compared; else " + _WAY_OUT,
             kind="model",
         )
+    refuse_slow_patterns(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")))
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
