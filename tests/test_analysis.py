@@ -21,6 +21,7 @@ from bidora.analysis import (
     paired_differences,
     runs_table,
 )
+from bidora.analysis.grouping import relevant_settings
 from bidora.config import RunConfig
 from bidora.runs import Run, write_json
 from bidora.statistics import fit_dynamics
@@ -128,6 +129,17 @@ def test_groups_are_repetitions_and_are_named_by_what_differs(tmp_path):
     groups = groups_of(runs)
     assert [group.label for group in groups] == ["LoRA", "BiDoRA ξ=0", "BiDoRA ξ=lr", "full fine-tuning"]
     assert groups[1].seeds == (0, 1)
+
+
+def test_what_is_left_to_the_task_equals_what_names_it(tmp_path):
+    named = dict(variant="r8", model="sentence-transformers/all-MiniLM-L6-v2", max_length=128)
+    runs = [make_run(tmp_path, "dora", 0), make_run(tmp_path, "dora", 1, **named)]
+    runs += [make_run(tmp_path, "bidora", seed, variant="r8", model="minilm") for seed in (0, 1)]
+    groups = groups_of(runs)
+    assert [(group.label, group.seeds) for group in groups] == [("DoRA", (0, 1)), ("BiDoRA", (0, 1))]
+    assert {group.block for group in groups} == {("reuters", "r8", 0)}
+    assert relevant_settings(RunConfig(method="bidora"))["retrain_learning_rate"] == RunConfig().learning_rate
+    assert "retrain_learning_rate" not in relevant_settings(RunConfig(method="lora"))
 
 
 def test_settings_that_a_method_does_not_use_make_no_difference(tmp_path):

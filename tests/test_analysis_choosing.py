@@ -39,8 +39,8 @@ def test_choices_are_groups_with_their_seeds_states_and_source(tmp_path):
     runs.append(write_run(tmp_path, "dora", 3, state="failed"))
     found = choices(runs, recorded=frozenset(run.id for run in runs if run.config.method == "bidora"))
     assert [each.title for each in found] == [
-        "reuters · DoRA · seeds 0, 2, 3 · 1 failed",
-        "reuters · BiDoRA · seeds 0, 2 · recordings",
+        "reuters r8 · DoRA · seeds 0, 2, 3 · 1 failed",
+        "reuters r8 · BiDoRA · seeds 0, 2 · recordings",
     ]
     assert found[1].ids == tuple(run.id for run in runs[2:4])
 
@@ -48,8 +48,8 @@ def test_choices_are_groups_with_their_seeds_states_and_source(tmp_path):
 def test_the_title_tells_what_sets_groups_apart(tmp_path):
     runs = [write_run(tmp_path, "lora", rank=rank, examples_per_class=4) for rank in (4, 8)]
     assert [each.title for each in choices(runs)] == [
-        "reuters, 4 per class · LoRA r=4 · seed 0",
-        "reuters, 4 per class · LoRA r=8 · seed 0",
+        "reuters r8, 4 per class · LoRA r=4 · seed 0",
+        "reuters r8, 4 per class · LoRA r=8 · seed 0",
     ]
 
 
@@ -137,7 +137,7 @@ def test_settings_list_differences_only_and_what_a_method_does_not_use(tmp_path)
 
 def test_columns_of_settings_name_the_task_where_there_are_several(tmp_path):
     runs = [write_run(tmp_path, "lora", task=task) for task in ("reuters", "peptides")]
-    assert settings_table(runs).columns.tolist()[1:3] == ["peptides: LoRA", "reuters: LoRA"]
+    assert settings_table(runs).columns.tolist()[1:3] == ["peptides amp: LoRA", "reuters r8: LoRA"]
 
 
 def test_tables_in_words_have_intervals_units_and_no_nan(tmp_path):

@@ -46,8 +46,8 @@ def test_a_link_names_the_runs_and_the_address_keeps_them(app):
     ids = [run.id for run in runs if run.config.method in ("dora", "bidora")]
     opened(app, runs=",".join(ids))
     assert app.multiselect(key="compared-methods").value == [
-        "reuters · DoRA · seeds 0, 1, 2",
-        "reuters · BiDoRA · seeds 0, 1, 2",
+        "reuters r8 · DoRA · seeds 0, 1, 2",
+        "reuters r8 · BiDoRA · seeds 0, 1, 2",
     ]
     assert app.query_params["runs"] == ",".join(ids) or app.query_params["runs"] == [",".join(ids)]
     assert "BiDoRA higher than DoRA in 3 of 3 seeds" in words(app)
@@ -58,7 +58,7 @@ def test_a_group_link_and_a_change_by_hand(app):
     runs = write_comparison(runs_root())
     opened(app, group="demo")
     assert len(app.multiselect(key="compared-methods").value) == 4
-    app.multiselect(key="compared-methods").set_value(["reuters · LoRA · seeds 0, 1, 2"]).run()
+    app.multiselect(key="compared-methods").set_value(["reuters r8 · LoRA · seeds 0, 1, 2"]).run()
     assert not app.exception
     assert "group" not in app.query_params
     assert {run.id for run in runs if run.config.method == "lora"} == set(_value(app, "runs").split(","))
@@ -162,8 +162,8 @@ def test_mixed_tasks_are_shown_one_at_a_time(app):
         write_run(root, method, task="peptides", accuracy=0.7)
     opened(app, runs=",".join(run.name for run in root.iterdir()))
     assert "2 tasks" in words(app)
-    assert set(app.selectbox(key="task").options) == {"reuters", "peptides"}
-    app.selectbox(key="task").set_value("peptides").run()
+    assert set(app.selectbox(key="task").options) == {"reuters r8", "peptides amp"}
+    app.selectbox(key="task").set_value("peptides amp").run()
     assert not app.exception
     assert "One seed" in words(app) or "one seed" in words(app)
 
@@ -243,8 +243,8 @@ def test_without_a_link_the_last_look_comes_back(app):
     app.switch_page("views/start.py").run()
     app.switch_page("views/compare.py").run()
     assert app.multiselect(key="compared-methods").value == [
-        "reuters · LoRA · seeds 0, 1, 2",
-        "reuters · DoRA · seeds 0, 1, 2",
+        "reuters r8 · LoRA · seeds 0, 1, 2",
+        "reuters r8 · DoRA · seeds 0, 1, 2",
     ]
 
 

@@ -238,8 +238,8 @@ def test_compare_prints_a_table_per_task_and_what_may_be_said(tmp_path, capsys):
     finished(tmp_path, 0.5, method="lora", group="another")
     assert main(["compare", "--group", "g"]) == 0
     text = capsys.readouterr().out
-    assert "reuters, 16 examples per class" in text
-    assert "peptides, 16 examples per class" in text
+    assert "reuters r8, 16 examples per class" in text
+    assert "peptides amp, 16 examples per class" in text
     (row,) = [line for line in text.splitlines() if line.startswith("BiDoRA  ")]
     assert "0, 1, 2" in row
     assert "0.908 [" in row

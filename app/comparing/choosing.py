@@ -12,6 +12,7 @@ from app.charts import plain
 from app.comparing.reading import of_runs, stamp
 from app.page import all_runs, is_recording
 from bidora.analysis import LIMIT, Cell, Choice, block_in_words, cell, choices, named_runs, suggested
+from bidora.analysis.grouping import variant_of
 from bidora.runs import Run
 
 _LAST, _METHODS, _RUNS = "compared-last", "compared-methods", "compared-runs"
@@ -140,7 +141,7 @@ def _of_one_task(runs: Sequence[Run], recorded: frozenset[str]) -> Compared:
     tasks: dict[str, list[Run]] = {}
     for run in runs:
         config = run.config
-        tasks.setdefault(block_in_words((config.task, config.variant, config.examples_per_class)), []).append(run)
+        tasks.setdefault(block_in_words((config.task, variant_of(config), config.examples_per_class)), []).append(run)
     names = list(tasks)
     if len(names) > 1:
         st.info(

@@ -12,7 +12,9 @@ from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.methods import get_method, uses
 from bidora.methods.adalora import initial_rank
+from bidora.models import packaged_name
 from bidora.runs import Run
+from bidora.tasks import TASKS
 from bidora.wording import METHOD_NAMES
 
 METHOD_ORDER = tuple(METHOD_NAMES)
@@ -99,7 +101,7 @@ class Group:
 
     Attributes:
         task: name.
-        variant: empty for the task's default.
+        variant: the task's default where a run names none; empty where the task has no variants.
         examples_per_class: 0 for all.
         method: one of bidora.methods.METHODS.
         settings: the settings in which it differs from other groups of the same task and method, in words.
@@ -174,7 +176,7 @@ def grouped(facts: Iterable[Facts]) -> list[Group]:
         groups.append(
             Group(
                 task=config.task,
-                variant=config.variant,
+                variant=variant_of(config),
                 examples_per_class=config.examples_per_class,
                 method=config.method,
                 settings="",
@@ -221,6 +223,10 @@ def relevant_settings(config: RunConfig) -> dict[str, Any]:
         value = getattr(config, each.name)
         if each.name in _BOOKKEEPING or not uses(config.method, each.name):
             continue
+        if each.name in ("variant", "model", "max_length"):
+            value = _of_task(config, each.name)
+        if each.name == "retrain_learning_rate":
+            value = value or config.learning_rate
         if each.name == "norm":
             value = norm_of(config)
         if each.name == "retrain_steps":
@@ -229,6 +235,22 @@ def relevant_settings(config: RunConfig) -> dict[str, Any]:
             value = initial_rank(config)
         found[each.name] = value
     return found
+
+
+def variant_of(config: RunConfig) -> str:
+    """The variant that is read: the task's default where none is named."""
+    return str(_of_task(config, "variant"))
+
+
+def _of_task(config: RunConfig, name: str) -> Any:
+    """variant, model or max_length as what they amount to: the task says what an empty one means."""
+    value = getattr(config, name)
+    if config.task not in TASKS:
+        return value
+    task = TASKS[config.task]
+    amounts = {"variant": task.default_variant, "model": task.default_model, "max_length": task.default_length}
+    value = value or amounts[name]
+    return packaged_name(str(value)) if name == "model" else value
 
 
 def norm_of(config: RunConfig) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "is_fetched",
     "mark_shown",
     "model_folder",
+    "packaged_name",
     "pending_notices",
 ]
 
@@ -60,6 +61,15 @@ def get_model(name: str) -> Model:
     if name in _BY_HUB_ID:
         return _BY_HUB_ID[name]
     return hub_model(name, packaged=list(MODELS))
+
+
+def packaged_name(name: str) -> str:
+    """A model's packaged name where the hub's id of the same bytes is given; every other name as it is.
+
+    >>> packaged_name("esm2"), packaged_name("roberta-base")
+    ('esm2', 'roberta-base')
+    """
+    return _BY_HUB_ID[name].name if name in _BY_HUB_ID else name
 
 
 def model_folder(name: str, progress: Progress | None = None) -> str:
