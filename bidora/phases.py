@@ -129,7 +129,7 @@ def training_arguments(config: RunConfig, phase: Phase, folder: Path) -> Trainin
         **options,
     )
     # With several GPUs in one process transformers would give each of them a batch of the size that was asked for the whole.
-    # One process uses one device; more of them are more processes (torchrun, accelerate launch).
+    # One process uses one device; whoever wants more starts processes around the trainers of their own.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 

@@ -139,8 +139,13 @@ def start_next(root: str | Path | None = None) -> list[Run]:
             if len(started) >= places:
                 break
             try:
-                run.config  # noqa: B018 - a run whose settings cannot be read would only fail more slowly
-                start(run, threads=threads)
+                with run.locked():
+                    if not _waits(run):  # stopped, or started without the queue, since it was read
+                        continue
+                    run.config  # noqa: B018 - a run whose settings cannot be read would only fail more slowly
+                    start(run, threads=threads)
+            except FileNotFoundError:  # deleted since it was read
+                continue
             except LabError as error:
                 if error.kind == "disk":  # neither would the next one start
                     raise
@@ -239,9 +244,14 @@ def _change(root: str | Path | None, **changes: Any) -> None:
         write_json(folder / FILE, {**read_json(folder / FILE, missing_ok=True), **changes})
 
 
+def _waits(run: Run) -> bool:
+    status = run.status
+    return status["state"] == "queued" and _position(status) is not None
+
+
 def _refuse_if_not_waiting(run: Run) -> None:
     status = run.status
-    if status["state"] != "queued" or _position(status) is None:
+    if not _waits(run):
         raise LabError(
             f"run {run.id} does not wait in the queue: it is {status['state']}",
             hint="stop it in the list of runs" if status["state"] in ACTIVE else "look at the list of runs",

@@ -34,10 +34,11 @@ from bidora.methods import get_method
 from bidora.metrics import SCORINGS, primary_of
 from bidora.models import get_model, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
-from bidora.provenance import provenance
+from bidora.provenance import provenance, refuse_changes
 from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestScoreRecorder, base_weights
 from bidora.result import result_of, save_adapter, write_final_weights
 from bidora.runs import Run, read_json, write_json
+from bidora.runs.standing import has_checkpoint
 from bidora.shortcuts import kept_memory
 from bidora.tasks import Prepared, get_task, prepare
 from bidora.trainer import BiLevelTrainer
@@ -155,17 +156,20 @@ class _Training:
             for name, split in named.items()
             if split is not None
         }
+        data_read = {
+            name: {"count": len(each), "sha256": each.split.digest(), "cut": each.cut} for name, each in splits.items()
+        }
+        origin = provenance(self.folder, self.device)
+        if has_checkpoint(self.run.path):
+            refuse_changes(self.run.meta, {**origin, "data": data_read})
         self.run.update_meta(
-            data={
-                name: {"count": len(each), "sha256": each.split.digest(), "cut": each.cut}
-                for name, each in splits.items()
-            },
+            data=data_read,
             kind=kind.name,
             primary=primary_of(prepared.kind, prepared.metrics),
             labels=list(prepared.labels),
             notes=[*prepared.notes, *kind.remarks(splits)],
             max_length=length,
-            **provenance(self.folder, self.device),
+            **origin,
         )
         return _Data(prepared, splits, tokenizer, scale)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import threading
 import traceback
 from collections.abc import Iterator
@@ -64,9 +65,10 @@ def explained(error: BaseException) -> LabError | None:
     """The same problem as one that the user can solve, where it is one (full disk, no memory); else None."""
     if isinstance(error, LabError):
         return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _tells_of_a_full_disk(error):
+        place = getattr(error, "filename", None) or "while the run was being saved"
         return LabError(
-            f"the disk is full ({error.filename or 'while the run was being saved'})",
+            f"the disk is full ({place})",
             hint="free some space and go on with `bidora resume`",
             kind="disk",
         )
@@ -80,8 +82,20 @@ def explained(error: BaseException) -> LabError | None:
     return None
 
 
+def _tells_of_a_full_disk(error: BaseException) -> bool:
+    """Python and safetensors say so; torch.save only says where it failed, in its writer of archives."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, Exception) and any(words in str(error) for words in _FULL_DISK)
+
+
+_FULL_DISK = ("(os error 28)", "(os error 122)", "inline_container.cc", "PytorchStreamWriter failed")
+
+
 def _record_end(run: Run, error: BaseException, known: LabError | None) -> None:
     """Write state and error into the folder, as far as the disk takes it."""
+    if known is not None and known.kind == "disk":
+        _drop_half_a_checkpoint(run)
     try:
         with run.locked():
             if run.state not in ACTIVE:
@@ -100,3 +114,10 @@ def _record_end(run: Run, error: BaseException, known: LabError | None) -> None:
                 handle.write("".join(traceback.format_exception(error)))
     except OSError:
         return  # nothing can be written; the exception itself goes on
+
+
+def _drop_half_a_checkpoint(run: Run) -> None:
+    """What the full disk cut off is of no use, and its room is needed to say what happened."""
+    for folder in run.checkpoints_dir.glob("*/*"):
+        if folder.is_dir() and not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)

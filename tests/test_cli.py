@@ -290,6 +290,12 @@ def training_at_step(tmp_path, step):
 
 
 @POSIX
+def test_one_of_several_processes_is_refused_before_a_run_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["run", "--task", "peptides"]) == 2
+    assert "a run trains in one process" in capsys.readouterr().err and not list_runs(tmp_path / "runs")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, number, code):
     process = started(tmp_path, monkeypatch, "run", "--data", "x", "--steps", "120")

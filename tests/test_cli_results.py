@@ -14,7 +14,7 @@ from bidora.cli.formatting import duration, facts, number, score, size, table
 from bidora.cli.side_by_side import comparison_table
 from bidora.config import RunConfig
 from bidora.methods import METHODS
-from bidora.runs import Run, worker_identity, write_json
+from bidora.runs import Run, runs_root, worker_identity, write_json
 
 pytestmark = pytest.mark.usefixtures("own_places")
 
@@ -109,6 +109,25 @@ def test_list_shows_state_progress_score_and_age(tmp_path, capsys):
     (other,) = [line for line in lines if "waiting" in line]
     assert "queued" in other
     assert "0/150" in other
+
+
+def test_a_run_that_cannot_be_read_is_named_by_list_and_by_a_part_of_its_id(tmp_path, capsys):
+    finished(tmp_path, 0.9)
+    broken = Run.create(RunConfig(), tmp_path / "runs")
+    write_json(broken.path / "config.json", {**RunConfig().to_dict(), "learning_rate": -5})
+    assert main(["list"]) == 0
+    shown = capsys.readouterr()
+    assert f"left out: {broken.id} (" in shown.err and "learning_rate" in shown.err and broken.id not in shown.out
+    assert main(["show", broken.id[-4:]]) == 2
+    assert "learning_rate" in capsys.readouterr().err
+
+
+def test_an_incomplete_result_and_an_empty_place_of_runs_spoil_nothing(tmp_path, capsys, monkeypatch):
+    run = finished(tmp_path, 0.9)
+    write_json(run.path / "result.json", {"value": 1.0})
+    assert main(["show", run.id]) == 0
+    monkeypatch.setenv("BIDORA_RUNS", "")
+    assert str(runs_root()) == "runs"
 
 
 def test_list_as_json_holds_what_programs_need(tmp_path, capsys):

@@ -258,6 +258,24 @@ def test_processes_that_race_start_each_run_once_and_keep_the_limit(root):
     until(lambda: not read_queue(root).active)
 
 
+@pytest.mark.parametrize("meanwhile", ["stopped", "deleted"])
+def test_what_is_stopped_or_deleted_while_the_queue_starts_others_is_passed_over(root, monkeypatch, meanwhile):
+    set_limit(3, root)
+    first, second, third = enqueue(configs(0, 1, 2, steps=1), root)
+    started = []
+
+    def start(run: Run, *, threads: int) -> None:
+        started.append(run.id)
+        if run.id == first.id and meanwhile == "stopped":
+            launch.stop(second)
+        elif run.id == first.id:
+            second.delete()
+
+    monkeypatch.setattr("bidora.queueing.start", start)
+    assert [run.id for run in start_next(root)] == started == [first.id, third.id]
+    assert meanwhile == "deleted" or second.state == "stopped"
+
+
 def test_a_cancelled_run_is_not_started_and_can_be_put_back(root):
     first, second = enqueue(configs(0, 1, steps=1), root)
     cancel(first)

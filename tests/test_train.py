@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.metrics import score
+from bidora.provenance import weights_hash
 from bidora.runs import Run
 from bidora.train import train
 from bidora.weights import dynamics_of
@@ -294,3 +295,32 @@ def test_a_model_without_the_targets_names_trains_where_nothing_is_adapted(
     run = run_of(tmp_path, tiny_bert, table, method=method, target_modules=("Wqkv",), steps=2)
     train(run)
     assert {"query", "intermediate.dense"} <= set(run.dynamics()["module"]) and len(run.units())
+
+
+@pytest.mark.parametrize("what", ["data", "model"])
+def test_a_run_does_not_go_on_with_other_data_or_weights(
+    what: str, tiny_bert: Path, table: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copy(table, tmp_path / "own.csv"))
+    model = shutil.copytree(tiny_bert, tmp_path / "model")
+    run = run_of(tmp_path / "runs", model, own, method="lora", steps=12, checkpoint_every=2)
+
+    def stop_soon(text: str, done: float, total: float) -> None:
+        if text.startswith("train") and done == 5:
+            run.request_stop()
+
+    assert train(run, progress=stop_soon) == {}
+    before = run.meta["data"]
+    if what == "data":
+        rows = own.read_text()
+        own.write_text(rows + "x" + rows.splitlines()[1] + "\n")
+    else:
+        weights = load_file(model / "model.safetensors")
+        save_file({name: tensor + 0.1 for name, tensor in weights.items()}, model / "model.safetensors")
+        weights_hash.cache_clear()  # a resumed run is read by another process
+    with pytest.raises(LabError, match="changed since this run began"):
+        train(run)
+    assert run.state == "failed" and run.meta["data"] == before
+    if what == "data":
+        own.write_text(rows)
+        assert train(run)["scores"]

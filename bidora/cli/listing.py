@@ -17,6 +17,7 @@ from bidora.cli.progress import last_record
 from bidora.config import RunConfig, differences
 from bidora.errors import LabError
 from bidora.runs import ACTIVE, Run, find_run, finite, list_runs, runs_root
+from bidora.runs.health import unreadable_runs
 
 FOLLOW_SECONDS = 1.0
 
@@ -75,6 +76,8 @@ def _list(args: argparse.Namespace) -> int:
             for row in rows
         ]
         print(table(["id", "name", "state", "step", "score", "age"], shown))
+    for name, why in unreadable_runs(args.root):
+        print(f"left out: {name} ({why})", file=sys.stderr)
     if args.csv:
         _write_table(args, runs)
     return 0
@@ -217,7 +220,8 @@ def details(run: Run) -> str:
         )
         parts.append(f"scores with 95 % intervals ({splits})\n{summary(run)}")
         parts.append(
-            "cost\n" + facts([(f"  {name.replace('_', ' ')}", _cost(name, v)) for name, v in result["cost"].items()])
+            "cost\n"
+            + facts([(f"  {name.replace('_', ' ')}", _cost(name, v)) for name, v in (result.get("cost") or {}).items()])
         )
         parts.append(
             "weights\n" + facts([(f"  {_greek(n)}", number(v)) for n, v in (result.get("dynamics") or {}).items()])

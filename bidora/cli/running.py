@@ -77,14 +77,30 @@ def _run(args: argparse.Namespace) -> int:
         print(f"note: {note(remark)}", file=sys.stderr)
     show_notices([model] if config.data else [model, task])
     tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
+    _refuse_several_processes()
     run = Run.create(config, args.root, name=args.name, group=args.group, tags=tags)
     return _begin(run, args)
 
 
 def _resume(args: argparse.Namespace) -> int:
+    _refuse_several_processes()
     run = find_run(args.run, args.root)
     refuse_if_finished(run)
     return _begin(run, args)
+
+
+def _refuse_several_processes() -> None:
+    """A run is one process: under torchrun each would make a run of its own and read other examples.
+
+    Raises:
+        LabError: this process is one of several.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count not in ("", "0", "1"):
+        raise LabError(
+            f"WORLD_SIZE={count}: a run trains in one process",
+            hint="start it without torchrun; CUDA_VISIBLE_DEVICES gives each of several runs a GPU of its own",
+        )
 
 
 def _begin(run: Run, args: argparse.Namespace) -> int:

@@ -22,10 +22,11 @@ base_model: {base}
 
 There is no adapter to attach: `{file}` holds the tensors that were trained, by their names in transformers' model.
 
+    import torch
     from safetensors.torch import load_file
     from transformers import {loader}
 
-    model = {loader}.from_pretrained("{base}"{labels})
+    model = {loader}.from_pretrained("{base}"{labels}, dtype=torch.float32)
 {load}
 {head}"""
 

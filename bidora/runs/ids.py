@@ -14,7 +14,7 @@ RUN_ID = re.compile(r"^\d{8}-\d{6}-[0-9a-f]{4}\Z")
 
 def runs_root() -> Path:
     """Where runs are kept: $BIDORA_RUNS, or `runs` in the current folder."""
-    return Path(os.environ.get("BIDORA_RUNS", "runs"))
+    return Path(os.environ.get("BIDORA_RUNS") or "runs")
 
 
 def new_folder(root: Path) -> Path:

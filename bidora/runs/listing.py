@@ -45,6 +45,10 @@ def find_run(name: str, root: str | Path | None = None) -> Run:
         return _readable(where / name)
     runs = list_runs(root)
     fitting = runs[:1] if name == "last" else [run for run in runs if name and name in run.id]
+    if not fitting and name not in ("", "last"):
+        fitting = [Run(path) for path in run_folders(where) if name in path.name]  # one that cannot be read says why
+        if len(fitting) == 1:
+            return _readable(fitting[0].path)
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
