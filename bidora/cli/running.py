@@ -13,6 +13,7 @@ from bidora.cli.flags import Commands, Parser, add_command, add_settings, config
 from bidora.cli.progress import ProgressLine
 from bidora.cli.successor import outlived
 from bidora.cli.worker import work_on
+from bidora.errors import LabError
 from bidora.launch import refuse_if_finished, start, stop
 from bidora.runs import Run, find_run
 
@@ -65,6 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     from bidora.preflight import note, remarks
     from bidora.tasks import get_task
 
+    _refuse_several_processes()
     config = config_from(args)
     task = get_task(config.task)
     model = get_model(config.model or task.default_model)
@@ -77,7 +79,6 @@ def _run(args: argparse.Namespace) -> int:
         print(f"note: {note(remark)}", file=sys.stderr)
     show_notices([model] if config.data else [model, task])
     tags = tuple(tag.strip() for tag in args.tags.split(",") if tag.strip())
-    _refuse_several_processes()
     run = Run.create(config, args.root, name=args.name, group=args.group, tags=tags)
     return _begin(run, args)
 
