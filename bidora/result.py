@@ -109,7 +109,7 @@ def save_adapter(
         tokenizer: saved beside the adapter.
         base: what adapter_config.json names as the model before: a hub id, a packaged name or the user's own folder.
         labels: names of the classes.
-        kind: classification, regression or multilabel.
+        kind: name out of bidora.kinds.
         scale: of the target, for regression.
         method: what the model was adapted by; LoRA's or full fine-tuning's way of saving where none is given.
     """

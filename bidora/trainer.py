@@ -17,6 +17,7 @@ from transformers import get_scheduler
 
 from bidora.adapter import adapted_layers, split_parameters
 from bidora.classifier import Classifier
+from bidora.config.effort import upper_passes
 from bidora.errors import LabError
 from bidora.hypergradient import (
     AdamWStep,
@@ -35,9 +36,6 @@ from bidora.methods import get_method
 from bidora.upper_notes import UpperNotes
 
 UPPER_FILE = "upper.pt"
-
-PASSES = {"one-sided": 2, "central": 3, "exact": 2}
-"""Forward-backward passes of one upper step beyond the lower one, where ξ > 0."""
 
 
 class BiLevelTrainer(LevelTrainer):
@@ -137,8 +135,7 @@ class BiLevelTrainer(LevelTrainer):
         self.upper_optimizer.step()
         self.upper_scheduler.step()
         self.upper_optimizer.zero_grad(set_to_none=True)
-        passes = 1 if self.config.unroll_scale == "0" else PASSES[self.config.mixed_product]
-        self.cost.count(passes=passes, examples=len(batch["labels"]))
+        self.cost.count(passes=upper_passes(self.config), examples=len(batch["labels"]))
         self.last_hypergradient = found
         self.upper_notes.add(found)
 

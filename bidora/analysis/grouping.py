@@ -22,9 +22,9 @@ METHOD_ORDER = tuple(METHOD_NAMES)
 
 NAN = float("nan")
 
-# Settings that change what is written or how fast, but not what is learnt.
-_BOOKKEEPING = {"seed", "device", "threads", "kernel", "gradient_checkpointing"}
-_BOOKKEEPING |= {"evaluate_every", "evaluation_examples", "record_every", "checkpoint_every"}
+BOOKKEEPING = {"seed", "device", "threads", "kernel", "gradient_checkpointing"}
+BOOKKEEPING |= {"evaluate_every", "evaluation_examples", "record_every", "checkpoint_every"}
+"""The seed, and settings that change what is written or how fast, but not what is learnt."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def relevant_settings(config: RunConfig) -> dict[str, Any]:
     found = {}
     for each in fields(RunConfig):
         value = getattr(config, each.name)
-        if each.name in _BOOKKEEPING or not uses(config.method, each.name):
+        if each.name in BOOKKEEPING or not uses(config.method, each.name):
             continue
         if each.name in ("variant", "model", "max_length"):
             value = _of_task(config, each.name)

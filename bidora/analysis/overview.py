@@ -30,7 +30,7 @@ class Row:
         state: one of STATES, as it is in this moment.
         origin: own, recording (read-only) or imported.
         task: name of the task.
-        method: lora, dora, bidora or full.
+        method: a name out of bidora.methods.METHODS.
         seed: the run's seed.
         group: runs of one comparison share one.
         tags: free words.

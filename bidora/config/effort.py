@@ -5,8 +5,7 @@ from __future__ import annotations
 from bidora.config.run_config import RunConfig
 from bidora.methods import get_method
 
-PASSES = {"one-sided": 2, "central": 3, "exact": 2}
-"""Forward-backward passes of one upper step beyond the lower one, where ξ is not 0."""
+_PASSES = {"one-sided": 2, "central": 3, "exact": 2}
 
 
 def is_bilevel(config: RunConfig) -> bool:
@@ -23,8 +22,12 @@ def gradient_evaluations(config: RunConfig) -> int:
     lower = (config.steps + config.steps_of_retraining) * config.gradient_accumulation
     if not is_bilevel(config):
         return lower
-    passes = 1 if config.unroll_scale == "0" else PASSES[config.mixed_product]
-    return lower + config.steps // config.unroll_steps * passes
+    return lower + config.steps // config.unroll_steps * upper_passes(config)
+
+
+def upper_passes(config: RunConfig) -> int:
+    """Forward-backward passes of one upper step beyond the lower one: one for the direct part, the rest for the implicit one."""
+    return 1 if config.unroll_scale == "0" else _PASSES[config.mixed_product]
 
 
 def with_gradient_evaluations(config: RunConfig, wanted: int) -> RunConfig:

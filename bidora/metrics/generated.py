@@ -75,11 +75,6 @@ def wordnet_is_here() -> bool:
     return not why_no_meteor()
 
 
-def scored_names() -> tuple[str, ...]:
-    """The scores that can be computed here."""
-    return tuple(name for name in NAMES if name != "meteor" or wordnet_is_here())
-
-
 def tokens(text: str) -> list[str]:
     """Words of a text in lower case, as mteval-v13a cuts them.
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import product
 from typing import Any
 
-from bidora.analysis.grouping import relevant_settings
+from bidora.analysis.grouping import BOOKKEEPING, relevant_settings
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.grid import at_equal_effort
@@ -15,9 +15,6 @@ from bidora.preview import names_of
 
 MOST_RUNS = 2000
 """Runs of one sweep; more is a slip of the keyboard rather than a plan."""
-
-_ALWAYS_MATTERS = {"seed", "device", "threads", "kernel", "gradient_checkpointing"}
-_ALWAYS_MATTERS |= {"evaluate_every", "evaluation_examples", "record_every", "checkpoint_every"}
 
 
 def combinations_of(
@@ -56,7 +53,7 @@ def combinations_of(
 
 def without_unused(config: RunConfig, names: Iterable[str]) -> RunConfig:
     """The settings with the default in place of those of the given names that the method does not use."""
-    used = set(relevant_settings(config)) | _ALWAYS_MATTERS
+    used = set(relevant_settings(config)) | BOOKKEEPING
     defaults = {each.name: each.default for each in fields(RunConfig)}
     return config.replace(**{name: defaults[name] for name in names if name not in used})
 

@@ -19,7 +19,6 @@ HUB_REVISION = "refs/convert/parquet"
 """The hub's own parquet copy: the repository itself is a loading script, and scripts are not run."""
 
 FILES = 22
-DOCUMENTS = 21_578
 
 _SGML = re.compile(r"(^|/)reut2-\d{3}\.sgm$", re.IGNORECASE)
 _JSON = re.compile(r"(^|/)reuters-\d{3}\.json$")
