@@ -16,6 +16,7 @@ from bidora.methods.dora import MAGNITUDE
 TRAINABLE_FILE = "trainable.safetensors"
 METHOD_FILE = "method.safetensors"
 COST_FILE = "cost.json"
+LOSS_FILE = "loss.json"
 COMPLETE_FILE = "complete"
 """Written last: a folder without it was cut off."""
 

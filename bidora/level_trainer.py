@@ -12,6 +12,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 from bidora.checkpoint import (
     COMPLETE_FILE,
     COST_FILE,
+    LOSS_FILE,
     TRAINABLE_FILE,
     load_method_state,
     load_trainable,
@@ -24,7 +25,7 @@ from bidora.cost import Cost
 from bidora.kinds import get_kind
 from bidora.methods import Method, get_method
 from bidora.order import FixedOrder, training_order
-from bidora.runs import write_json
+from bidora.runs import read_json, write_json
 
 
 class LevelTrainer(Trainer):
@@ -63,9 +64,11 @@ class LevelTrainer(Trainer):
         )
         self.config, self.kind, self.cost, self.order_seed = config, get_kind(kind), cost, order_seed
         self.label_names = ["labels"]
+        self.unlogged: dict[str, Any] = {}
         self.method = get_method(config.method)
         self.penalty = self.method.penalty(model, config)
         self.add_callback(_AfterStep(self.method, model))
+        self.add_callback(_UnloggedLoss(self))
 
     # -- data and loss ------------------------------------------------------------------------------------------
 
@@ -131,15 +134,30 @@ class LevelTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE_FILE, self.method.upper)
         load_method_state(self.method, self.model, Path(resume_from_checkpoint))
+        self.unlogged = read_json(Path(resume_from_checkpoint) / LOSS_FILE, missing_ok=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         write_json(folder / COST_FILE, self.cost.to_dict())
+        write_json(folder / LOSS_FILE, {"sum": float(self._tr_loss), "last_line": self._globalstep_last_logged})
         (folder / COMPLETE_FILE).touch()  # written last: a folder without it was cut off
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Nothing to warn of: loading is strict."""
+
+
+class _UnloggedLoss(TrainerCallback):
+    """Gives a resumed training the losses since the last line of the log, of which the next line is the mean."""
+
+    def __init__(self, trainer: LevelTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: Any, **rest: Any) -> None:
+        found, self.trainer.unlogged = self.trainer.unlogged, {}
+        if found:
+            self.trainer._tr_loss += found["sum"]
+            self.trainer._globalstep_last_logged = found["last_line"]
 
 
 class _AfterStep(TrainerCallback):

@@ -265,19 +265,22 @@ def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tiny_bert: Path, ta
 def test_what_is_recorded_until_the_next_upper_step_outlives_a_stop(
     tiny_bert: Path, table: Path, tmp_path: Path
 ) -> None:
-    settings: dict[str, Any] = dict(steps=9, unroll_steps=3, record_every=1, retrain="none")
+    # 100 steps: a line of the log every second step, so that step 5 lies between two lines
+    settings: dict[str, Any] = dict(steps=100, batch_size=2, unroll_steps=3, record_every=1, retrain="none")
     whole, stopped = (run_of(tmp_path / name, tiny_bert, table, **settings) for name in ("whole", "stopped"))
 
     def stop_soon(text: str, done: float, total: float) -> None:
-        if text.startswith("search") and done == 4:
+        if text.startswith("search") and done == 5:
             stopped.request_stop()
 
     train(whole)
-    assert train(stopped, progress=stop_soon) == {} and stopped.status["step"] == 4
+    assert train(stopped, progress=stop_soon) == {} and stopped.status["step"] == 5
     train(stopped)
     norms = ["step", "name", "direct_norm", "implicit_norm", "magnitude_gradient_norm", "cosine"]
     assert stopped.dynamics()[norms].equals(whole.dynamics()[norms])
     assert whole.dynamics().query("step >= 3")["direct_norm"].notna().all()
+    lines = ["step", "loss", "upper_loss", "gradient_norm"]
+    assert 5 not in set(whole.metrics()["step"]) and stopped.metrics()[lines].equals(whole.metrics()[lines])
 
 
 def test_modules_of_equal_last_names_are_told_apart(tiny_bert: Path, table: Path, tmp_path: Path) -> None:
