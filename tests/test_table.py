@@ -254,6 +254,43 @@ def test_decimal_commas(tmp_path):
     assert set(data.train.targets) == {1.5, -2.25, 100.0} and data.train.targets.dtype == numpy.float64
 
 
+def test_a_comma_is_a_decimal_point_only_where_the_column_shows_it(tmp_path):
+    path = tmp_path / "a.tsv"
+
+    def table(*labels):
+        return written(path, rows(labels=labels), separator="\t")
+
+    data = load(table("0,25", "1,020", "12"))
+    assert set(data.train.targets) == {0.25, 1.02, 12}
+    assert "27 numbers in column 'label' have a comma, such as 0,25: read as a decimal point" in data.notes
+    assert load(table("1,0", "2,00")).labels == ("1", "2") and not [
+        x for x in load(table("1", "2")).notes if "comma" in x
+    ]
+    refused(table("936", "4,098"), "line 3 of a.tsv: '4,098' .* may mean 4098 or 4.098", hint="write 4098 or 4.098")
+    refused(table("500", "1,000", "2,000", "10,000"), "line 3 .*'1,000' in column 'label' may mean 1000 or 1.000")
+    refused(table("936", "4,098"), "may mean 4098", kind="regression")
+    refused(
+        table("999.00", "1,234.50"),
+        "'1,234.50' in column 'label' has commas between its thousands",
+        hint="write 1234.50",
+    )
+    refused(
+        table("0,5", "1,234,567"),
+        "'1,234,567' in column 'label' has commas between its thousands",
+        hint="write 1234567",
+    )
+    named = load(table("500", "1,000", "10,000"), kind="classification")
+    assert named.labels == ("500", "1,000", "10,000")
+
+
+def test_numbers_of_a_test_file_are_read_like_those_of_the_training_file(tmp_path):
+    test = written(tmp_path / "test.tsv", [("new", "1,020"), ("newer", "3")], separator="\t")
+    plain = written(tmp_path / "plain.tsv", rows(labels=("0.5", "1.5")), separator="\t")
+    commas = written(tmp_path / "commas.tsv", rows(labels=("0,5", "1,5")), separator="\t")
+    refused(plain, "line 2 of test.tsv: '1,020'", test_data=test)
+    assert load(commas, test_data=test).test.targets.tolist() == [1.02, 3]
+
+
 def test_the_kind_may_be_said(csv):
     written(csv, rows(labels=("1", "2", "3")))
     assert load(csv).kind == "classification" and load(csv, kind="regression").kind == "regression"

@@ -16,7 +16,8 @@ from bidora.tasks.sequences import check_sequences, clean_sequence, look_like_nu
 from bidora.tasks.splits import Split, TaskData
 from bidora.tasks.table_columns import find_columns, find_parts
 from bidora.tasks.table_files import Table, read_table
-from bidora.tasks.table_labels import Labels, are_numbers, empty_cell, filled_cells, read_labels
+from bidora.tasks.table_labels import Labels, empty_cell, filled_cells, read_labels
+from bidora.tasks.table_numbers import are_numbers
 from bidora.tasks.task import Task
 
 TEST_FRACTION = 0.2
