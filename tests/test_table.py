@@ -201,6 +201,36 @@ def test_a_split_column_is_obeyed(csv):
     assert len(data.test) == 8 and any("column 'fold' was not used as a split" in note for note in data.notes)
 
 
+def with_parts(path, *parts):
+    listed = [(*row, parts[n % len(parts)]) for n, row in enumerate(rows(48, labels=("ham", "ham", "spam")))]
+    return written(path, listed, heading=("text", "label", "split"))
+
+
+def test_rows_of_an_unknown_part_are_left_out_and_rows_marked_test_are_never_trained_on(csv):
+    data = load(with_parts(csv, "train", "test", "train", "unlabelled"))
+    assert (len(data.train), len(data.test)) == (24, 12)
+    assert {int(each.split()[-1]) % 4 for each in data.test.inputs} == {1}
+    words = "12 of 48 rows are marked neither train, validation nor test in column 'split' and were left out"
+    assert f"{words} (the first: 'unlabelled')" in data.notes
+    data = load(with_parts(csv, "train", "dev", "train", ""))
+    assert (len(data.train), len(data.test)) == (24, 12) and any(note.startswith(words) for note in data.notes)
+    refused(with_parts(csv, "learn", "test"), "column 'split' of mine.csv marks 24 of 48 rows test and none train")
+    refused(with_parts(csv, "validation", "test"), "24 of 48 rows test and none train", hint="rename the column")
+    assert len(load(with_parts(csv, "test")).train) == 38  # a whole file of somebody's test rows
+
+
+def test_with_a_test_file_only_rows_marked_train_are_trained_on(csv, tmp_path):
+    test = written(tmp_path / "test.csv", [("something new", "spam"), ("something old", "ham")])
+    data = load(with_parts(csv, "train", "test", "valid", "spare"), test_data=test)
+    assert (len(data.train), len(data.test)) == (24, 2)
+    assert {int(each.split()[-1]) % 4 for each in data.train.inputs} == {0, 2}
+    assert "12 rows marked test in column 'split' were left out: test_data names the test part" in data.notes
+    assert any("12 validation rows are used for training" in note for note in data.notes)
+    assert any("12 of 48 rows are marked neither" in note for note in data.notes)
+    assert len(load(with_parts(csv, "train", "spare"), test_data=test).train) == 24
+    assert len(load(with_parts(csv, "1", "2"), test_data=test).train) == 48
+
+
 def test_a_test_file_of_its_own(csv, tmp_path):
     test = written(tmp_path / "test.csv", [("something new", "spam"), ("alpha and alpha number 0", "ham")])
     data = load(written(csv, rows()), test_data=test)

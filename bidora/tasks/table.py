@@ -14,7 +14,7 @@ from bidora.models.packages import Progress
 from bidora.tasks.cuts import cut
 from bidora.tasks.sequences import check_sequences, clean_sequence, look_like_nucleotides, look_like_proteins
 from bidora.tasks.splits import Split, TaskData
-from bidora.tasks.table_columns import find_columns, find_parts
+from bidora.tasks.table_columns import find_columns, find_parts, take_parts
 from bidora.tasks.table_files import Table, read_table
 from bidora.tasks.table_labels import Labels, empty_cell, filled_cells, read_labels
 from bidora.tasks.table_numbers import are_numbers
@@ -39,9 +39,11 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     input_column, label_columns = find_columns(
         table, input_column=config.input_column, label_column=config.label_column
     )
+    used = (input_column, *label_columns)
+    table, left_out = take_parts(table, used, test_elsewhere=bool(config.test_data))
     table, unlabelled = _labelled(table, label_columns, config)
     inputs, notes = _inputs(table, input_column, config)
-    notes += unlabelled
+    notes += [*left_out, *unlabelled]
     shown = ", ".join(map(repr, label_columns))
     notes += [f"{table.name}: input column {input_column!r}, label column {shown}", *table.notes]
     reader = read_labels(table, label_columns, config.kind)
@@ -52,7 +54,7 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
         test, remarks = _test_table(config, input_column, label_columns, reader)
         train = whole
     else:
-        train, test, remarks = _own_parts(table, whole, reader, (input_column, *label_columns))
+        train, test, remarks = _own_parts(table, whole, reader, used)
     notes += [*remarks, *_contradictions(train, reader.kind)]
     _check_classes(table, train, test, reader)
     groups = tuple(_key(each) for each in train.inputs)
@@ -113,10 +115,6 @@ def _own_parts(table: Table, whole: Split, reader: Labels, used: tuple[str, ...]
         counts = Counter(parts)
         if counts["test"]:
             test = words == "test"
-            if counts["validation"]:
-                notes.append(
-                    f"{counts['validation']} validation rows are used for training; the upper split is cut from it"
-                )
         else:
             test = words == "validation"
             notes.append("there are no test rows: the validation rows are the test part")
