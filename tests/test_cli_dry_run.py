@@ -40,6 +40,7 @@ def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys)
     [
         (["--rank", "64"], "rank=64 exceeds"),
         (["--target-modules", "querry"], "near names: query"),
+        (["--max-length", "100"], "max_length=100 is outside 1 to 80"),
         (["--device", "cuda"], "no NVIDIA GPU answers here"),
     ],
 )
@@ -47,7 +48,8 @@ def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, ca
     monkeypatch.setattr("bidora.preflight.room.nvidia_gpus", list)
     order = ["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert)]
     assert main([*order, "--dry-run"]) == 0
-    assert "4 layers will be adapted (query, value)" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "4 layers will be adapted (query, value)" in text and "Inputs are cut at 80 tokens, not at 128" in text
     assert main([*order, *flags, "--dry-run"]) == 2
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error
