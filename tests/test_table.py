@@ -349,6 +349,46 @@ def test_rows_without_a_label_are_left_out_and_counted(csv):
     refused(written(csv, [(text, "") for text, _ in rows()]), "column 'label' of mine.csv is empty in all 40 rows")
 
 
+def test_words_for_nothing_among_numbers_are_empty_cells(csv, tmp_path):
+    words = ("NA", "nan", "N/A", "#N/A", "null", "None")
+    listed = rows(48, labels=("0.5", "1.5", "2.25"))
+    listed[:6] = [(text, word) for (text, _), word in zip(listed, words)]
+    data = load(written(csv, listed))
+    assert data.kind == "regression" and len(data.train) + len(data.test) == 42
+    (note,) = [each for each in data.notes if "no label" in each]
+    assert note.startswith("6 of 48 rows have no label in column 'label' (1 say 'NA', 1 say 'nan', ")
+    assert "left out (the first: line 2 of mine.csv); where such a word is a class, write another" in note
+    grades = [(text, "None" if n < 3 else str(n % 3)) for n, (text, _) in enumerate(listed)]
+    assert load(written(csv, grades)).labels == ("0", "1", "2")
+    test = written(tmp_path / "test.csv", [("new", "null"), ("newer", "2"), ("newest", "1")])
+    assert len(load(csv, test_data=test).test) == 2
+
+
+def test_words_for_nothing_among_texts_are_empty_cells_only_where_they_can_be_no_class(csv):
+    assert load(written(csv, rows(labels=("ham", "spam", "N/A", "NaN")))).labels == ("ham", "spam")
+    data = load(written(csv, rows(labels=("EU", "NA", "none", "EU"))))
+    assert data.labels == ("EU", "NA", "none") and len(data.train) + len(data.test) == 40
+    words = "counted as classes: 'NA' in 10 rows, 'none' in 10 rows; leave the cell empty where a label is missing"
+    assert words in data.notes
+    refused(written(csv, rows(labels=("NaN",))), "is empty in all 40 rows .40 say 'NaN'.")
+
+
+def test_whole_numbers_that_became_classes_are_noted(csv):
+    written(csv, rows(labels=("1", "2", "3")))
+    note = "labels are 3 whole numbers: classes; kind=regression changes that"
+    assert note in load(csv).notes and note not in load(csv, kind="classification").notes
+
+
+def test_rows_without_any_of_several_labels_stay_whoever_says_the_kind(tmp_path):
+    path = written(tmp_path / "a.tsv", rows(48, labels=("a;b", "a", "b", "", "N/A", "b;a")), separator="\t")
+    seen, said = load(path), load(path, kind="multilabel")
+    assert seen.kind == "multilabel" and len(seen.train) + len(seen.test) == 48
+    assert (seen.train.inputs, seen.test.ids) == (said.train.inputs, said.test.ids)
+    assert numpy.array_equal(seen.train.targets, said.train.targets)
+    words = "16 of 48 rows have no label in column 'label' (8 say 'N/A') and are examples of none (the first: line 5"
+    assert all(any(note.startswith(words) for note in data.notes) for data in (seen, said))
+
+
 # -- bad input ----------------------------------------------------------------------------------------------------
 
 

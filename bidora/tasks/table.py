@@ -41,12 +41,12 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     )
     used = (input_column, *label_columns)
     table, left_out = take_parts(table, used, test_elsewhere=bool(config.test_data))
-    table, unlabelled = _labelled(table, label_columns, config)
+    reader = read_labels(table, label_columns, config.kind)
+    table, unlabelled = reader.labelled(table, label_columns)
     inputs, notes = _inputs(table, input_column, config)
     notes += [*left_out, *unlabelled]
     shown = ", ".join(map(repr, label_columns))
     notes += [f"{table.name}: input column {input_column!r}, label column {shown}", *table.notes]
-    reader = read_labels(table, label_columns, config.kind)
     targets = reader.read(table, label_columns)
     whole = Split(tuple(inputs), targets, tuple(f"{table.unit}-{number}" for number in table.numbers))
     notes += reader.notes
@@ -59,25 +59,6 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     _check_classes(table, train, test, reader)
     groups = tuple(_key(each) for each in train.inputs)
     return TaskData(reader.kind, reader.labels, train, test, tuple(notes), groups)
-
-
-def _labelled(table: Table, columns: tuple[str, ...], config: RunConfig) -> tuple[Table, list[str]]:
-    """The rows that have a label (tables of many measurements leave blank what was not measured), and a remark."""
-    cells = table.columns[columns[0]]
-    if len(columns) > 1 or config.kind == "multilabel" or all(cells):
-        return table, []
-    kept = [row for row, cell in enumerate(cells) if cell]
-    if not kept:
-        raise LabError(
-            f"column {columns[0]!r} of {table.name} is empty in all {len(cells)} rows",
-            hint="name the label column with label_column",
-            kind="data",
-        )
-    first = table.place(next(row for row, cell in enumerate(cells) if not cell))
-    many = len(cells) - len(kept)
-    return table.take(kept), [
-        f"{many} of {len(cells)} rows have no label in column {columns[0]!r} and were left out (the first: {first})"
-    ]
 
 
 def _inputs(table: Table, column: str, config: RunConfig) -> tuple[list[str], list[str]]:
@@ -136,7 +117,7 @@ def _test_table(
 ) -> tuple[Split, list[str]]:
     table = read_table(config.test_data, setting="test_data")
     chosen, labels = find_columns(table, input_column=input_column, label_column=",".join(label_columns))
-    table, unlabelled = _labelled(table, labels, config)
+    table, unlabelled = reader.labelled(table, labels)
     inputs, notes = _inputs(table, chosen, config)
     notes += unlabelled
     targets = reader.read(table, labels)

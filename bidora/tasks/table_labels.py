@@ -10,6 +10,7 @@ import numpy
 
 from bidora.errors import LabError
 from bidora.tasks.table_files import Table
+from bidora.tasks.table_missing import WORDS, labelled, missing_words
 from bidora.tasks.table_numbers import (
     are_numbers,
     class_name,
@@ -34,6 +35,7 @@ class Labels:
         labels: names of the classes.
         separator: between the labels of a cell, for multilabel; empty where each label has a column of 0 and 1.
         decimal_comma: whether the training numbers show that a comma is a decimal point.
+        missing: words that stand for an empty cell.
         notes: remarks.
     """
 
@@ -44,13 +46,23 @@ class Labels:
         *,
         separator: str = "",
         decimal_comma: bool = False,
+        missing: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
         self.kind = kind
         self.labels = tuple(labels)
         self.separator = separator
         self.decimal_comma = decimal_comma
+        self.missing = tuple(missing)
         self.notes = list(notes)
+
+    def labelled(self, table: Table, columns: tuple[str, ...]) -> tuple[Table, list[str]]:
+        """The rows that have a label, and a remark on the others; of several labels at once a row may have none.
+
+        Raises:
+            LabError: no row has a label.
+        """
+        return labelled(table, columns, self.missing, none_allowed=self.kind == "multilabel")
 
     def read(self, table: Table, columns: tuple[str, ...]) -> numpy.ndarray:
         """Targets of all rows.
@@ -111,7 +123,9 @@ def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
                 kind="data",
             )
         return Labels("multilabel", columns)
-    cells = table.columns[columns[0]] if asked == "multilabel" else filled_cells(table, columns[0], "label")
+    missing = missing_words(table.columns[columns[0]], asked)
+    table, _ = labelled(table, columns, missing, none_allowed=False)
+    cells = table.columns[columns[0]]
     decimal = has_decimal_comma(cells)
     if asked == "auto" and are_numbers(cells):
         refuse_grouped(table, columns[0], decimal=decimal)
@@ -119,20 +133,31 @@ def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
     if kind == "regression":
         note = f"labels are numbers: regression ({len(set(cells))} different values); kind=classification changes that"
         notes = [note] if asked == "auto" else []
-        return Labels(kind, (), decimal_comma=decimal, notes=[*notes, *comma_notes(cells, columns[0])])
+        notes += comma_notes(cells, columns[0])
+        return Labels(kind, (), decimal_comma=decimal, missing=missing, notes=notes)
     if kind == "multilabel":
         separator = next((each for each in MULTILABEL_SEPARATORS if any(each in cell for cell in cells)), "|")
         labels = sorted({label for cell in cells for label in _pieces(cell, separator)})
         note = f"several labels in a cell, separated by {separator!r}: multilabel; kind=classification changes that"
-        return Labels(kind, labels, separator=separator, notes=[note] if asked == "auto" else [])
+        return Labels(kind, labels, separator=separator, missing=missing, notes=[note] if asked == "auto" else [])
     labels = in_order({class_name(cell) for cell in cells})
     _check_sane(table, columns[0], labels, len(cells))
-    alike = [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]
-    note = f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}"
-    notes = [note] if alike else []
+    return Labels("classification", labels, missing=missing, notes=_class_notes(cells, labels, columns[0], asked))
+
+
+def _class_notes(cells: list[str], labels: list[str], column: str, asked: str) -> list[str]:
+    """Remarks on classes that may be meant as something else."""
+    notes = []
     if are_numbers(cells):
-        notes += comma_notes([cell for cell in cells if class_name(cell) != cell], columns[0])
-    return Labels("classification", labels, notes=notes)
+        if asked == "auto":
+            notes.append(f"labels are {len(labels)} whole numbers: classes; kind=regression changes that")
+        notes += comma_notes([cell for cell in cells if class_name(cell) != cell], column)
+    if alike := [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]:
+        notes.append(f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}")
+    if words := [label for label in labels if label.lower() in WORDS]:
+        counted = ", ".join(f"{label!r} in {cells.count(label)} rows" for label in words)
+        notes.append(f"counted as classes: {counted}; leave the cell empty where a label is missing")
+    return notes
 
 
 def _kind(cells: list[str]) -> str:
