@@ -178,6 +178,28 @@ def test_fasta(tmp_path, heading, how):
     assert any(how in note for note in data.notes)
 
 
+def in_headings(path, *labels):
+    path.write_text("".join(f">p{n} {labels[n % len(labels)]}\n{each}\n" for n, (each, _) in enumerate(sequences())))
+    return path
+
+
+def test_labels_in_headings_are_not_cut_short_unsaid(tmp_path):
+    path = tmp_path / "a.fasta"
+    data = load(in_headings(path, "label=3,5", "label=0,25;x=1", "label=1,5e1, y=2"), model="esm2")
+    assert set(data.train.targets) == {3.5, 0.25, 15} and not any("passed over" in note for note in data.notes)
+    refused(in_headings(path, "label=1,020", "label=936"), "'1,020' .* may mean 1020 or 1.020", model="esm2")
+    data = load(in_headings(path, 'label="not toxic" n=1', "label=toxic;n=2"), model="esm2")
+    assert data.labels == ("not toxic", "toxic") and not any("passed over" in note for note in data.notes)
+    data = load(in_headings(path, "label=not toxic", "label=toxic", "label=toxic,charge=2"), model="esm2")
+    assert data.labels == ("not", "toxic")
+    words = (
+        "14 of 40 headings of a.fasta go on after the label, and the rest was passed over (the first: 'toxic' after "
+    )
+    assert any(note.startswith(f"{words}'not' in line 1)") and 'label="…"' in note for note in data.notes)
+    data = load(in_headings(path, "not toxic", "quite toxic", "active"), model="esm2")
+    assert any("27 headings have other words between name and label" in note for note in data.notes)
+
+
 def test_fasta_that_cannot_be_used(tmp_path):
     path = tmp_path / "a.fa"
     path.write_text(">one\nACDE\n>two\nACDF\n")
