@@ -55,6 +55,30 @@ def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, ca
     assert words in error and "Traceback" not in error
 
 
+def test_a_dry_run_and_a_run_say_what_there_is_to_know_about_the_data(table, tiny_bert, tmp_path, capsys):
+    own = tmp_path / "own.csv"
+    own.write_text(table.read_text() + "one text more,\n")
+    order = ["run", "--task", "csv", "--data", str(own), "--model", str(tiny_bert), "--method", "lora"]
+    words = "1 of 121 rows have no label in column 'label' and were left out (the first: line 122 of own.csv)"
+    assert main([*order, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert f"note     {words}." in text and "note     own.csv: input column 'text', label column 'label'." in text
+    assert main([*order, "--steps", "1", "--threads", "1"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count(f"note: {words}") == 1
+    assert lines.index("reading data") < lines.index(f"note: {words}") < lines.index("reading the model")
+
+
+def test_a_dry_run_reads_the_data_once(table, tiny_bert, monkeypatch):
+    from bidora import preview
+
+    calls, before = [], preview.prepare
+    monkeypatch.setattr(preview, "prepare", lambda config: calls.append(config) or before(config))
+    preview._splits_of.cache_clear()
+    assert main(["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert), "--dry-run"]) == 0
+    assert len(calls) == 1
+
+
 def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):
     assert main(["run", "--task", "peptides", "--method", "dora", "--dry-run"]) == 0
     text = capsys.readouterr().out

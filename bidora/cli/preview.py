@@ -18,7 +18,7 @@ def preview(config: RunConfig) -> str:
     from bidora.models import get_model, is_fetched
     from bidora.preflight import note, remarks
     from bidora.preflight.check import refuse_failed
-    from bidora.preflight.material import check_layers, check_length
+    from bidora.preflight.material import check_layers, check_length, check_splits
     from bidora.preflight.room import check_device
     from bidora.preview import data_in_words, method_in_words, phases_in_words
     from bidora.tasks import get_task
@@ -29,6 +29,7 @@ def preview(config: RunConfig) -> str:
     machine = [each for each in found if each is not None]
     for each in machine:
         refuse_failed(each)
+    of_data = [each for each in check_splits(config, task) if each.topic in ("classes", "remark")]
     hub = model.package is None and not model.folder
     where = (
         "looked for on the hub" if hub else "here" if is_fetched(model.name) else f"to be fetched, {size(model.size)}"
@@ -42,7 +43,7 @@ def preview(config: RunConfig) -> str:
         ("method", method_in_words(config)),
         ("phases", phases_in_words(config)),
         *((each.topic, each.sentence) for each in machine),
-        *(("note", note(each)) for each in remarks(config)),
+        *(("note", note(each)) for each in (*of_data, *remarks(config))),
         ("command", shlex.join(["bidora", "run", *config.flags()])),
     ]
     return facts(pairs)
