@@ -118,6 +118,21 @@ def test_columns_are_found_by_name_or_by_what_is_left(csv):
     assert chosen.train.inputs[0].startswith("alpha")
 
 
+def test_of_two_columns_with_one_title_none_is_taken_unsaid(csv):
+    listed = [(text, label, n % 2) for n, (text, label) in enumerate(rows())]
+    written(csv, listed, heading=("text", "label", "label"))
+    error = refused(csv, "mine.csv has several columns 'label', and they differ in 40 of 40 rows .the first: line 2 ")
+    assert "rename one of them in the file" in error.hint and 'by the name "label\'"' in error.hint
+    assert load(csv, label_column="label'").labels == ("0", "1")
+    refused(csv, "several columns 'label'", label_column="label")
+    refused(written(csv, listed, heading=("text", "other", "text")), "several columns 'text'", label_column="other")
+    data = load(written(csv, [(*row, row[1]) for row in rows()], heading=("text", "label", "label")))
+    assert data.labels == ("ham", "spam")
+    assert 'mine.csv has columns of equal titles; the later ones are called "label\'"' in data.notes
+    data = load(written(csv, [(*row, n, "x") for n, row in enumerate(rows())], heading=("text", "label", "a", "a")))
+    assert data.labels == ("ham", "spam") and any("equal titles" in note for note in data.notes)
+
+
 def test_columns_that_cannot_be_told(csv):
     listed = [(n, *row, "x") for n, row in enumerate(rows())]
     written(csv, listed, heading=("a", "b", "c", "d"))

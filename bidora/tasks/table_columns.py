@@ -68,7 +68,8 @@ def find_columns(table: Table, *, input_column: str, label_column: str) -> tuple
     """The input column and the label columns (several only where the user names them with commas between).
 
     Raises:
-        LabError: a named column does not exist, or none can be told by its name; lists the columns.
+        LabError: a named column does not exist, none can be told by its name (lists the columns), or another one has the
+            same title and other cells.
     """
     labels = _labels_named(table, label_column) if label_column else ()
     chosen_input = _named(table, input_column, "input_column") if input_column else ""
@@ -89,7 +90,23 @@ def find_columns(table: Table, *, input_column: str, label_column: str) -> tuple
         raise LabError(
             f"input_column and label_column are both {chosen_input!r}", hint=f"columns: {_listed(table)}", kind="data"
         )
+    for each in (chosen_input, *labels):
+        _refuse_doubled(table, each)
     return chosen_input, labels
+
+
+def _refuse_doubled(table: Table, name: str) -> None:
+    """Refuse a column where a later one has the same title and other cells."""
+    for other in (each for each, title in table.doubled.items() if title == name):
+        pairs = zip(table.columns[name], table.columns[other], strict=True)
+        differing = [row for row, (one, two) in enumerate(pairs) if one != two]
+        if differing:
+            raise LabError(
+                f"{table.name} has several columns {name!r}, and they differ in {len(differing)} of {len(table)} rows "
+                f"(the first: {table.place(differing[0])})",
+                hint=f"rename one of them in the file, or choose the later one by the name {other!r}",
+                kind="data",
+            )
 
 
 def take_parts(table: Table, used: Sequence[str], *, test_elsewhere: bool) -> tuple[Table, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bidora.errors import LabError
 from bidora.tasks.table_files import Table
@@ -35,7 +36,7 @@ def blanked(table: Table, column: str, words: Iterable[str]) -> tuple[Table, str
         return table, ""
     columns = table.columns | {column: ["" if cell in said else cell for cell in cells]}
     shown = ", ".join(f"{many} say {word!r}" for word, many in said.most_common())
-    return Table(table.name, columns, table.numbers, table.unit, table.notes), f" ({shown})"
+    return replace(table, columns=columns), f" ({shown})"
 
 
 def labelled(
