@@ -346,6 +346,9 @@ def test_a_comma_is_a_decimal_point_only_where_the_column_shows_it(tmp_path):
         "'1,234,567' in column 'label' has commas between its thousands",
         hint="write 1234567",
     )
+    refused(table("0,5", "1.020"), "'1.020' .* may mean 1020 or 1,020", hint="no points between thousands")
+    assert set(load(table("0,5", "1.020", "0.25")).train.targets) == {0.5, 1.02, 0.25}
+    assert set(load(table("0.5", "1.020")).train.targets) == {0.5, 1.02}
     named = load(table("500", "1,000", "10,000"), kind="classification")
     assert named.labels == ("500", "1,000", "10,000")
 

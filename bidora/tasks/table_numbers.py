@@ -12,6 +12,8 @@ from bidora.tasks.table_files import Table
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 """A number whose commas may stand between its thousands: 1,020, but not 0,25 or 0,250."""
+_POINTED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+"""A number whose points may do so where commas are decimal points: 1.020."""
 
 
 def in_order(labels: set[str]) -> list[str]:
@@ -49,7 +51,7 @@ def has_decimal_comma(cells: Iterable[str]) -> bool:
 
 
 def refuse_grouped(table: Table, column: str, *, decimal: bool) -> None:
-    """Refuse numbers whose commas stand between thousands, or may do so.
+    """Refuse numbers whose commas stand between thousands, or may do so; where commas are decimal points, points.
 
     Args:
         table: with the numbers.
@@ -59,16 +61,23 @@ def refuse_grouped(table: Table, column: str, *, decimal: bool) -> None:
     Raises:
         LabError: there is one; says where, and how to write it.
     """
-    for row, cell in enumerate(table.columns[column]):
-        if not _GROUPED.fullmatch(cell) or (decimal and _NUMBER.fullmatch(cell)):
+    cells = table.columns[column]
+    points = any("." in cell and _NUMBER.fullmatch(cell) and not _POINTED.fullmatch(cell) for cell in cells)
+    for row, cell in enumerate(cells):
+        number = _NUMBER.fullmatch(cell)
+        if _GROUPED.fullmatch(cell) and not (decimal and number):
+            mark, other, name = ",", ".", "commas"
+        elif _POINTED.fullmatch(cell) and decimal and not points:
+            mark, other, name = ".", ",", "points"
+        else:
             continue
-        whole, point = cell.replace(",", ""), cell.replace(",", ".")
-        what, instead = "has commas between its thousands", whole
-        if _NUMBER.fullmatch(cell):
-            what, instead = f"may mean {whole} or {point}, and no other cell tells which", f"{whole} or {point}"
+        what, instead = f"has {name} between its thousands", cell.replace(mark, "")
+        if number:
+            instead += f" or {cell.replace(mark, other)}"
+            what = f"may mean {instead}, and no other cell tells which"
         raise LabError(
             f"{table.place(row)}: {cell!r} in column {column!r} {what}",
-            hint=f"write {instead} (no commas between thousands), or set kind=classification if it names a class",
+            hint=f"write {instead} (no {name} between thousands), or set kind=classification if it names a class",
             kind="data",
         )
 
