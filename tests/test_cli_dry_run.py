@@ -40,6 +40,7 @@ def test_a_dry_run_notes_what_is_unusual_for_the_method_or_has_no_effect(capsys)
     [
         (["--rank", "64"], "rank=64 exceeds"),
         (["--target-modules", "querry"], "near names: query"),
+        (["--max-length", "100"], "max_length=100 is outside 1 to 80"),
         (["--device", "cuda"], "no NVIDIA GPU answers here"),
     ],
 )
@@ -47,10 +48,35 @@ def test_a_dry_run_refuses_what_the_run_would(flags, words, table, tiny_bert, ca
     monkeypatch.setattr("bidora.preflight.room.nvidia_gpus", list)
     order = ["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert)]
     assert main([*order, "--dry-run"]) == 0
-    assert "4 layers will be adapted (query, value)" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "4 layers will be adapted (query, value)" in text and "Inputs are cut at 80 tokens, not at 128" in text
     assert main([*order, *flags, "--dry-run"]) == 2
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error
+
+
+def test_a_dry_run_and_a_run_say_what_there_is_to_know_about_the_data(table, tiny_bert, tmp_path, capsys):
+    own = tmp_path / "own.csv"
+    own.write_text(table.read_text() + "one text more,\n")
+    order = ["run", "--task", "csv", "--data", str(own), "--model", str(tiny_bert), "--method", "lora"]
+    words = "1 of 121 rows have no label in column 'label' and were left out (the first: line 122 of own.csv)"
+    assert main([*order, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert f"note     {words}." in text and "note     own.csv: input column 'text', label column 'label'." in text
+    assert main([*order, "--steps", "1", "--threads", "1"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count(f"note: {words}") == 1
+    assert lines.index("reading data") < lines.index(f"note: {words}") < lines.index("reading the model")
+
+
+def test_a_dry_run_reads_the_data_once(table, tiny_bert, monkeypatch):
+    from bidora import preview
+
+    calls, before = [], preview.prepare
+    monkeypatch.setattr(preview, "prepare", lambda config: calls.append(config) or before(config))
+    preview._splits_of.cache_clear()
+    assert main(["run", "--task", "csv", "--data", str(table), "--model", str(tiny_bert), "--dry-run"]) == 0
+    assert len(calls) == 1
 
 
 def test_a_dry_run_without_data_says_what_there_is_to_fetch(capsys):

@@ -48,6 +48,7 @@ def test_a_run_that_can_start(own, tmp_path):
         ({"upper_fraction": 0.001}, "splits", "upper_fraction=0.001 leaves no example"),
         ({"variant": "r8"}, "splits", "variant='r8' is none of"),
         ({"rank": 64}, "layers", "rank=64 exceeds"),
+        ({"max_length": 81}, "length", "max_length=81 is outside 1 to 80"),
         ({"target_modules": ("querry",)}, "layers", "target_modules='querry' names no linear layer"),
     ],
 )

@@ -151,6 +151,9 @@ def test_long_and_pivoted_tables_say_the_same(tmp_path):
     assert "long.csv: 30 peptides have several values, which were averaged as logarithms" in two.notes
     assert "1 rows with unusual modifications were left out" in two.notes
     assert note(one, "pivoted.csv: 10 of 40 rows have no label")
+    pivoted.write_text(pivoted.read_text().replace(",,", ",NA,"))
+    again = prepare(RunConfig(task="mic", data=str(pivoted), method="lora"))
+    assert again.train.ids == one.train.ids and note(again, "pivoted.csv: 10 of 40 rows have no label (10 say 'NA')")
     other = prepare(RunConfig(task="mic", variant="S_aureus", data=str(long), method="lora"))
     assert len(other.train) + len(other.test) == 40
 

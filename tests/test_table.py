@@ -118,6 +118,21 @@ def test_columns_are_found_by_name_or_by_what_is_left(csv):
     assert chosen.train.inputs[0].startswith("alpha")
 
 
+def test_of_two_columns_with_one_title_none_is_taken_unsaid(csv):
+    listed = [(text, label, n % 2) for n, (text, label) in enumerate(rows())]
+    written(csv, listed, heading=("text", "label", "label"))
+    error = refused(csv, "mine.csv has several columns 'label', and they differ in 40 of 40 rows .the first: line 2 ")
+    assert "rename one of them in the file" in error.hint and 'by the name "label\'"' in error.hint
+    assert load(csv, label_column="label'").labels == ("0", "1")
+    refused(csv, "several columns 'label'", label_column="label")
+    refused(written(csv, listed, heading=("text", "other", "text")), "several columns 'text'", label_column="other")
+    data = load(written(csv, [(*row, row[1]) for row in rows()], heading=("text", "label", "label")))
+    assert data.labels == ("ham", "spam")
+    assert 'mine.csv has columns of equal titles; the later ones are called "label\'"' in data.notes
+    data = load(written(csv, [(*row, n, "x") for n, row in enumerate(rows())], heading=("text", "label", "a", "a")))
+    assert data.labels == ("ham", "spam") and any("equal titles" in note for note in data.notes)
+
+
 def test_columns_that_cannot_be_told(csv):
     listed = [(n, *row, "x") for n, row in enumerate(rows())]
     written(csv, listed, heading=("a", "b", "c", "d"))
@@ -178,6 +193,28 @@ def test_fasta(tmp_path, heading, how):
     assert any(how in note for note in data.notes)
 
 
+def in_headings(path, *labels):
+    path.write_text("".join(f">p{n} {labels[n % len(labels)]}\n{each}\n" for n, (each, _) in enumerate(sequences())))
+    return path
+
+
+def test_labels_in_headings_are_not_cut_short_unsaid(tmp_path):
+    path = tmp_path / "a.fasta"
+    data = load(in_headings(path, "label=3,5", "label=0,25;x=1", "label=1,5e1, y=2"), model="esm2")
+    assert set(data.train.targets) == {3.5, 0.25, 15} and not any("passed over" in note for note in data.notes)
+    refused(in_headings(path, "label=1,020", "label=936"), "'1,020' .* may mean 1020 or 1.020", model="esm2")
+    data = load(in_headings(path, 'label="not toxic" n=1', "label=toxic;n=2"), model="esm2")
+    assert data.labels == ("not toxic", "toxic") and not any("passed over" in note for note in data.notes)
+    data = load(in_headings(path, "label=not toxic", "label=toxic", "label=toxic,charge=2"), model="esm2")
+    assert data.labels == ("not", "toxic")
+    words = (
+        "14 of 40 headings of a.fasta go on after the label, and the rest was passed over (the first: 'toxic' after "
+    )
+    assert any(note.startswith(f"{words}'not' in line 1)") and 'label="…"' in note for note in data.notes)
+    data = load(in_headings(path, "not toxic", "quite toxic", "active"), model="esm2")
+    assert any("27 headings have other words between name and label" in note for note in data.notes)
+
+
 def test_fasta_that_cannot_be_used(tmp_path):
     path = tmp_path / "a.fa"
     path.write_text(">one\nACDE\n>two\nACDF\n")
@@ -199,6 +236,36 @@ def test_a_split_column_is_obeyed(csv):
     listed = [(*row, n % 5) for n, row in enumerate(rows())]
     data = load(written(csv, listed, heading=("text", "label", "fold")))
     assert len(data.test) == 8 and any("column 'fold' was not used as a split" in note for note in data.notes)
+
+
+def with_parts(path, *parts):
+    listed = [(*row, parts[n % len(parts)]) for n, row in enumerate(rows(48, labels=("ham", "ham", "spam")))]
+    return written(path, listed, heading=("text", "label", "split"))
+
+
+def test_rows_of_an_unknown_part_are_left_out_and_rows_marked_test_are_never_trained_on(csv):
+    data = load(with_parts(csv, "train", "test", "train", "unlabelled"))
+    assert (len(data.train), len(data.test)) == (24, 12)
+    assert {int(each.split()[-1]) % 4 for each in data.test.inputs} == {1}
+    words = "12 of 48 rows are marked neither train, validation nor test in column 'split' and were left out"
+    assert f"{words} (the first: 'unlabelled')" in data.notes
+    data = load(with_parts(csv, "train", "dev", "train", ""))
+    assert (len(data.train), len(data.test)) == (24, 12) and any(note.startswith(words) for note in data.notes)
+    refused(with_parts(csv, "learn", "test"), "column 'split' of mine.csv marks 24 of 48 rows test and none train")
+    refused(with_parts(csv, "validation", "test"), "24 of 48 rows test and none train", hint="rename the column")
+    assert len(load(with_parts(csv, "test")).train) == 38  # a whole file of somebody's test rows
+
+
+def test_with_a_test_file_only_rows_marked_train_are_trained_on(csv, tmp_path):
+    test = written(tmp_path / "test.csv", [("something new", "spam"), ("something old", "ham")])
+    data = load(with_parts(csv, "train", "test", "valid", "spare"), test_data=test)
+    assert (len(data.train), len(data.test)) == (24, 2)
+    assert {int(each.split()[-1]) % 4 for each in data.train.inputs} == {0, 2}
+    assert "12 rows marked test in column 'split' were left out: test_data names the test part" in data.notes
+    assert any("12 validation rows are used for training" in note for note in data.notes)
+    assert any("12 of 48 rows are marked neither" in note for note in data.notes)
+    assert len(load(with_parts(csv, "train", "spare"), test_data=test).train) == 24
+    assert len(load(with_parts(csv, "1", "2"), test_data=test).train) == 48
 
 
 def test_a_test_file_of_its_own(csv, tmp_path):
@@ -254,6 +321,46 @@ def test_decimal_commas(tmp_path):
     assert set(data.train.targets) == {1.5, -2.25, 100.0} and data.train.targets.dtype == numpy.float64
 
 
+def test_a_comma_is_a_decimal_point_only_where_the_column_shows_it(tmp_path):
+    path = tmp_path / "a.tsv"
+
+    def table(*labels):
+        return written(path, rows(labels=labels), separator="\t")
+
+    data = load(table("0,25", "1,020", "12"))
+    assert set(data.train.targets) == {0.25, 1.02, 12}
+    assert "27 numbers in column 'label' have a comma, such as 0,25: read as a decimal point" in data.notes
+    assert load(table("1,0", "2,00")).labels == ("1", "2") and not [
+        x for x in load(table("1", "2")).notes if "comma" in x
+    ]
+    refused(table("936", "4,098"), "line 3 of a.tsv: '4,098' .* may mean 4098 or 4.098", hint="write 4098 or 4.098")
+    refused(table("500", "1,000", "2,000", "10,000"), "line 3 .*'1,000' in column 'label' may mean 1000 or 1.000")
+    refused(table("936", "4,098"), "may mean 4098", kind="regression")
+    refused(
+        table("999.00", "1,234.50"),
+        "'1,234.50' in column 'label' has commas between its thousands",
+        hint="write 1234.50",
+    )
+    refused(
+        table("0,5", "1,234,567"),
+        "'1,234,567' in column 'label' has commas between its thousands",
+        hint="write 1234567",
+    )
+    refused(table("0,5", "1.020"), "'1.020' .* may mean 1020 or 1,020", hint="no points between thousands")
+    assert set(load(table("0,5", "1.020", "0.25")).train.targets) == {0.5, 1.02, 0.25}
+    assert set(load(table("0.5", "1.020")).train.targets) == {0.5, 1.02}
+    named = load(table("500", "1,000", "10,000"), kind="classification")
+    assert named.labels == ("500", "1,000", "10,000")
+
+
+def test_numbers_of_a_test_file_are_read_like_those_of_the_training_file(tmp_path):
+    test = written(tmp_path / "test.tsv", [("new", "1,020"), ("newer", "3")], separator="\t")
+    plain = written(tmp_path / "plain.tsv", rows(labels=("0.5", "1.5")), separator="\t")
+    commas = written(tmp_path / "commas.tsv", rows(labels=("0,5", "1,5")), separator="\t")
+    refused(plain, "line 2 of test.tsv: '1,020'", test_data=test)
+    assert load(commas, test_data=test).test.targets.tolist() == [1.02, 3]
+
+
 def test_the_kind_may_be_said(csv):
     written(csv, rows(labels=("1", "2", "3")))
     assert load(csv).kind == "classification" and load(csv, kind="regression").kind == "regression"
@@ -280,6 +387,46 @@ def test_rows_without_a_label_are_left_out_and_counted(csv):
         "2 of 40 rows have no label in column 'label' and were left out (the first: line 7" in x for x in data.notes
     )
     refused(written(csv, [(text, "") for text, _ in rows()]), "column 'label' of mine.csv is empty in all 40 rows")
+
+
+def test_words_for_nothing_among_numbers_are_empty_cells(csv, tmp_path):
+    words = ("NA", "nan", "N/A", "#N/A", "null", "None")
+    listed = rows(48, labels=("0.5", "1.5", "2.25"))
+    listed[:6] = [(text, word) for (text, _), word in zip(listed, words)]
+    data = load(written(csv, listed))
+    assert data.kind == "regression" and len(data.train) + len(data.test) == 42
+    (note,) = [each for each in data.notes if "no label" in each]
+    assert note.startswith("6 of 48 rows have no label in column 'label' (1 say 'NA', 1 say 'nan', ")
+    assert "left out (the first: line 2 of mine.csv); where such a word is a class, write another" in note
+    grades = [(text, "None" if n < 3 else str(n % 3)) for n, (text, _) in enumerate(listed)]
+    assert load(written(csv, grades)).labels == ("0", "1", "2")
+    test = written(tmp_path / "test.csv", [("new", "null"), ("newer", "2"), ("newest", "1")])
+    assert len(load(csv, test_data=test).test) == 2
+
+
+def test_words_for_nothing_among_texts_are_empty_cells_only_where_they_can_be_no_class(csv):
+    assert load(written(csv, rows(labels=("ham", "spam", "N/A", "NaN")))).labels == ("ham", "spam")
+    data = load(written(csv, rows(labels=("EU", "NA", "none", "EU"))))
+    assert data.labels == ("EU", "NA", "none") and len(data.train) + len(data.test) == 40
+    words = "counted as classes: 'NA' in 10 rows, 'none' in 10 rows; leave the cell empty where a label is missing"
+    assert words in data.notes
+    refused(written(csv, rows(labels=("NaN",))), "is empty in all 40 rows .40 say 'NaN'.")
+
+
+def test_whole_numbers_that_became_classes_are_noted(csv):
+    written(csv, rows(labels=("1", "2", "3")))
+    note = "labels are 3 whole numbers: classes; kind=regression changes that"
+    assert note in load(csv).notes and note not in load(csv, kind="classification").notes
+
+
+def test_rows_without_any_of_several_labels_stay_whoever_says_the_kind(tmp_path):
+    path = written(tmp_path / "a.tsv", rows(48, labels=("a;b", "a", "b", "", "N/A", "b;a")), separator="\t")
+    seen, said = load(path), load(path, kind="multilabel")
+    assert seen.kind == "multilabel" and len(seen.train) + len(seen.test) == 48
+    assert (seen.train.inputs, seen.test.ids) == (said.train.inputs, said.test.ids)
+    assert numpy.array_equal(seen.train.targets, said.train.targets)
+    words = "16 of 48 rows have no label in column 'label' (8 say 'N/A') and are examples of none (the first: line 5"
+    assert all(any(note.startswith(words) for note in data.notes) for data in (seen, said))
 
 
 # -- bad input ----------------------------------------------------------------------------------------------------

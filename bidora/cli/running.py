@@ -12,7 +12,7 @@ from pathlib import Path
 from bidora.cli.flags import Commands, Parser, add_command, add_settings, config_from
 from bidora.cli.progress import ProgressLine
 from bidora.cli.successor import outlived
-from bidora.cli.worker import work_on
+from bidora.cli.worker import Progress, work_on
 from bidora.errors import LabError
 from bidora.launch import refuse_if_finished, start, stop
 from bidora.runs import Run, find_run
@@ -120,7 +120,7 @@ def in_foreground(run: Run, args: argparse.Namespace) -> int:
     progress = ProgressLine(run.path / "metrics.jsonl")
     progress.say(f"run {run.id}  {run.meta.get('name', '')}")
     try:
-        code = work_on(run, progress=progress, say=progress.say)
+        code = work_on(run, progress=_with_notes(run, progress), say=progress.say)
     finally:
         progress.close()
     state = run.state
@@ -135,6 +135,21 @@ def in_foreground(run: Run, args: argparse.Namespace) -> int:
         progress.say(f"run {run.id} stopped {kept}")
         progress.say(f"go on with: {command('resume', run, args)}")
     return code
+
+
+def _with_notes(run: Run, progress: ProgressLine) -> Progress:
+    """The same, and what there is to know about the data, as soon as they were read."""
+    told = False
+
+    def tell(what: str, done: float, total: float) -> None:
+        nonlocal told
+        if not told and "notes" in (meta := run.meta):
+            told = True
+            for note in meta["notes"]:
+                progress.say(f"note: {note}")
+        progress(what, done, total)
+
+    return tell
 
 
 def command(name: str, run: Run, args: argparse.Namespace) -> str:

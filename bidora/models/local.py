@@ -45,7 +45,7 @@ def local_model(name: str) -> Model:
         raise LabError(f"{name!r} is a file, and a model is a folder", hint=way, kind="model")
     path = _snapshot(path) or path
     _check_files(path)
-    config = _config(path / "config.json")
+    config = read_config(path / "config.json")
     sizes = [each.stat().st_size for each in path.glob("*.safetensors")]
     return Model(
         name=name,
@@ -76,8 +76,8 @@ def hub_model(name: str, *, packaged: list[str]) -> Model:
             hint="a hub id looks like roberta-base or facebook/esm2_t6_8M_UR50D",
             kind="model",
         )
-    cached = _snapshot(_hub_cache() / f"models--{name.replace('/', '--')}")
-    config = _config(cached / "config.json") if cached is not None and (cached / "config.json").is_file() else {}
+    cached = cached_folder(name)
+    config = read_config(cached / "config.json") if cached is not None and (cached / "config.json").is_file() else {}
     return Model(
         name=name,
         title=name,
@@ -146,6 +146,11 @@ def _snapshot(path: Path) -> Path | None:
     return max((each for each in (path / "snapshots").iterdir() if each.is_dir()), default=None, key=lambda p: p.name)
 
 
+def cached_folder(name: str) -> Path | None:
+    """Where the hub's cache has a model; None where it has not."""
+    return _snapshot(_hub_cache() / f"models--{name.replace('/', '--')}")
+
+
 def _hub_cache() -> Path:
     """Where transformers keeps what it fetched from the hub."""
     if chosen := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
@@ -154,7 +159,12 @@ def _hub_cache() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """What a model's config.json holds.
+
+    Raises:
+        LabError: it cannot be read.
+    """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

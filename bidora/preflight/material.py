@@ -9,7 +9,7 @@ from pathlib import Path
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.methods import get_method
-from bidora.models import Model, is_fetched, model_folder, pending_notices
+from bidora.models import Model, input_length, is_fetched, model_folder, pending_notices, settings_here
 from bidora.preflight.check import Check, problem, sentence
 from bidora.preview import splits_of
 from bidora.target_modules import meant_layers
@@ -94,21 +94,32 @@ _EMBEDDING = re.compile(r"embed|(^|\.)w[tp]e\.")
 """What embeddings are called (wte and wpe: GPT-2's); their weights are matrices, too."""
 
 
+def check_length(config: RunConfig, task: Task) -> list[Check]:
+    """Whether the model has positions for inputs as long as the run reads, where its config.json is here."""
+    try:
+        settings = settings_here(config.model or task.default_model)
+        _, notes = input_length(config.max_length, task.default_length, settings)
+    except LabError as error:
+        return [problem("length", error)]
+    return [Check("length", True, sentence(each)) for each in notes]
+
+
 def check_splits(config: RunConfig, task: Task) -> list[Check]:
-    """How many examples each split has, which classes come off badly, and what is known about the data."""
+    """How long inputs may be, how many examples each split has, which classes come off badly, and what else is known."""
+    length = check_length(config, task)
     if not config.data and task.package is None and not task.hub:
-        return []  # said already
+        return length  # said already
     if task.from_hub(config) or (not config.data and not task_is_fetched(task.name)):
-        return [Check("splits", None, "The splits can be counted once the data are here.")]
+        return [*length, Check("splits", None, "The splits can be counted once the data are here.")]
     try:
         found = splits_of(config)
     except LabError as error:
-        return [problem("splits", error)]
+        return [*length, problem("splits", error)]
     drawn = config.steps * config.batch_size * config.gradient_accumulation
     passes = (
         f"{number(config.steps)} steps read each training example about {number(drawn / max(1, found.lower), 2)} times."
     )
-    checks = [Check("splits", True, f"{sentence(found.words)} {passes}")]
+    checks = [*length, Check("splits", True, f"{sentence(found.words)} {passes}")]
     for note in found.notes:
         rare = note.startswith(("too rare", "classes with fewer"))
         checks.append(Check("classes" if rare else "remark", None if rare else True, sentence(note)))

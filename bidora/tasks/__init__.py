@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from bidora.config import RunConfig, is_bilevel
 from bidora.errors import LabError, did_you_mean
-from bidora.models import get_model
+from bidora.models import get_model, settings_here
 from bidora.models.packages import Progress, fetch_members, is_complete, package_folder
+from bidora.models.positions import positions_of
 from bidora.tasks.bbp import BBP
 from bidora.tasks.cuts import cut, draw, two_levels
 from bidora.tasks.generation import E2E
@@ -184,9 +185,11 @@ def _overlap(data: TaskData) -> list[str]:
 
 def _too_long(task: Task, config: RunConfig, data: TaskData) -> list[str]:
     """A remark on sequences that will be cut: a residue is a token, and two tokens frame each sequence."""
-    if get_model(config.model or task.default_model).family != "protein":
+    model = get_model(config.model or task.default_model)
+    if model.family != "protein":
         return []
-    room = (config.max_length or task.default_length) - 2
+    length = config.max_length or task.default_length
+    room = min(length, positions_of(settings_here(model.name)) or length) - 2
     many = sum(len(text) > room for split in (data.train, data.test) for text in split.inputs)
     total = len(data.train) + len(data.test)
     return [f"{many} of {total} sequences are longer than {room} residues and lose their end"] if many else []

@@ -16,6 +16,7 @@ from bidora.tasks.splits import Split, TaskData
 from bidora.tasks.table_columns import find_columns
 from bidora.tasks.table_files import READABLE, Table, read_table
 from bidora.tasks.table_labels import empty_cell, filled_cells
+from bidora.tasks.table_missing import blanked, missing_words
 
 TEST_FRACTION = 0.2
 TEST_SEED = "proteins"
@@ -92,10 +93,12 @@ def read_measured(table: Table, config: RunConfig, *, label: str = "") -> Measur
         LabError: a column cannot be found, a sequence is empty or holds a letter that is no residue.
     """
     column, labels = find_columns(table, input_column=config.input_column, label_column=config.label_column or label)
+    table, said = blanked(table, labels[0], missing_words(table.columns[labels[0]], "auto"))
     kept = [row for row, cell in enumerate(table.columns[labels[0]]) if cell]
     notes = [*table.notes]
     if len(kept) < len(table):
-        notes.append(f"{table.name}: {len(table) - len(kept)} of {len(table)} rows have no label and were left out")
+        many = len(table) - len(kept)
+        notes.append(f"{table.name}: {many} of {len(table)} rows have no label{said} and were left out")
     table = table.take(kept)
     sequences = [clean_sequence(cell) for cell in filled_cells(table, column, "sequence")]
     for row, sequence in enumerate(sequences):

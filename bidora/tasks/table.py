@@ -14,9 +14,10 @@ from bidora.models.packages import Progress
 from bidora.tasks.cuts import cut
 from bidora.tasks.sequences import check_sequences, clean_sequence, look_like_nucleotides, look_like_proteins
 from bidora.tasks.splits import Split, TaskData
-from bidora.tasks.table_columns import find_columns, find_parts
+from bidora.tasks.table_columns import find_columns, find_parts, take_parts
 from bidora.tasks.table_files import Table, read_table
-from bidora.tasks.table_labels import Labels, are_numbers, empty_cell, filled_cells, read_labels
+from bidora.tasks.table_labels import Labels, empty_cell, filled_cells, read_labels
+from bidora.tasks.table_numbers import are_numbers
 from bidora.tasks.task import Task
 
 TEST_FRACTION = 0.2
@@ -38,12 +39,14 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
     input_column, label_columns = find_columns(
         table, input_column=config.input_column, label_column=config.label_column
     )
-    table, unlabelled = _labelled(table, label_columns, config)
+    used = (input_column, *label_columns)
+    table, left_out = take_parts(table, used, test_elsewhere=bool(config.test_data))
+    reader = read_labels(table, label_columns, config.kind)
+    table, unlabelled = reader.labelled(table, label_columns)
     inputs, notes = _inputs(table, input_column, config)
-    notes += unlabelled
+    notes += [*left_out, *unlabelled]
     shown = ", ".join(map(repr, label_columns))
     notes += [f"{table.name}: input column {input_column!r}, label column {shown}", *table.notes]
-    reader = read_labels(table, label_columns, config.kind)
     targets = reader.read(table, label_columns)
     whole = Split(tuple(inputs), targets, tuple(f"{table.unit}-{number}" for number in table.numbers))
     notes += reader.notes
@@ -51,30 +54,11 @@ def load(config: RunConfig, progress: Progress | None = None) -> TaskData:
         test, remarks = _test_table(config, input_column, label_columns, reader)
         train = whole
     else:
-        train, test, remarks = _own_parts(table, whole, reader, (input_column, *label_columns))
+        train, test, remarks = _own_parts(table, whole, reader, used)
     notes += [*remarks, *_contradictions(train, reader.kind)]
     _check_classes(table, train, test, reader)
     groups = tuple(_key(each) for each in train.inputs)
     return TaskData(reader.kind, reader.labels, train, test, tuple(notes), groups)
-
-
-def _labelled(table: Table, columns: tuple[str, ...], config: RunConfig) -> tuple[Table, list[str]]:
-    """The rows that have a label (tables of many measurements leave blank what was not measured), and a remark."""
-    cells = table.columns[columns[0]]
-    if len(columns) > 1 or config.kind == "multilabel" or all(cells):
-        return table, []
-    kept = [row for row, cell in enumerate(cells) if cell]
-    if not kept:
-        raise LabError(
-            f"column {columns[0]!r} of {table.name} is empty in all {len(cells)} rows",
-            hint="name the label column with label_column",
-            kind="data",
-        )
-    first = table.place(next(row for row, cell in enumerate(cells) if not cell))
-    many = len(cells) - len(kept)
-    return table.take(kept), [
-        f"{many} of {len(cells)} rows have no label in column {columns[0]!r} and were left out (the first: {first})"
-    ]
 
 
 def _inputs(table: Table, column: str, config: RunConfig) -> tuple[list[str], list[str]]:
@@ -112,10 +96,6 @@ def _own_parts(table: Table, whole: Split, reader: Labels, used: tuple[str, ...]
         counts = Counter(parts)
         if counts["test"]:
             test = words == "test"
-            if counts["validation"]:
-                notes.append(
-                    f"{counts['validation']} validation rows are used for training; the upper split is cut from it"
-                )
         else:
             test = words == "validation"
             notes.append("there are no test rows: the validation rows are the test part")
@@ -137,7 +117,7 @@ def _test_table(
 ) -> tuple[Split, list[str]]:
     table = read_table(config.test_data, setting="test_data")
     chosen, labels = find_columns(table, input_column=input_column, label_column=",".join(label_columns))
-    table, unlabelled = _labelled(table, labels, config)
+    table, unlabelled = reader.labelled(table, labels)
     inputs, notes = _inputs(table, chosen, config)
     notes += unlabelled
     targets = reader.read(table, labels)

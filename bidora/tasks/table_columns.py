@@ -68,7 +68,8 @@ def find_columns(table: Table, *, input_column: str, label_column: str) -> tuple
     """The input column and the label columns (several only where the user names them with commas between).
 
     Raises:
-        LabError: a named column does not exist, or none can be told by its name; lists the columns.
+        LabError: a named column does not exist, none can be told by its name (lists the columns), or another one has the
+            same title and other cells.
     """
     labels = _labels_named(table, label_column) if label_column else ()
     chosen_input = _named(table, input_column, "input_column") if input_column else ""
@@ -89,20 +90,84 @@ def find_columns(table: Table, *, input_column: str, label_column: str) -> tuple
         raise LabError(
             f"input_column and label_column are both {chosen_input!r}", hint=f"columns: {_listed(table)}", kind="data"
         )
+    for each in (chosen_input, *labels):
+        _refuse_doubled(table, each)
     return chosen_input, labels
 
 
+def _refuse_doubled(table: Table, name: str) -> None:
+    """Refuse a column where a later one has the same title and other cells."""
+    for other in (each for each, title in table.doubled.items() if title == name):
+        pairs = zip(table.columns[name], table.columns[other], strict=True)
+        differing = [row for row, (one, two) in enumerate(pairs) if one != two]
+        if differing:
+            raise LabError(
+                f"{table.name} has several columns {name!r}, and they differ in {len(differing)} of {len(table)} rows "
+                f"(the first: {table.place(differing[0])})",
+                hint=f"rename one of them in the file, or choose the later one by the name {other!r}",
+                kind="data",
+            )
+
+
+def take_parts(table: Table, used: Sequence[str], *, test_elsewhere: bool) -> tuple[Table, list[str]]:
+    """The rows that a split column gives to training, validation or test, and remarks; all rows where no column tells.
+
+    Args:
+        table: as it was read.
+        used: columns with another meaning.
+        test_elsewhere: whether test_data names the test part, so that rows marked test are left out.
+
+    Raises:
+        LabError: a column marks test rows, and none to train on.
+    """
+    name, parts = _marks(table, used)
+    marked = set(parts)
+    if "test" in marked and "train" not in marked and len(marked) > 1:
+        raise LabError(
+            f"column {name!r} of {table.name} marks {parts.count('test')} of {len(table)} rows test and none train",
+            hint="write train in the rows to train on, or rename the column if it is no split",
+            kind="data",
+        )
+    if "train" not in marked or not (test_elsewhere or marked & {"test", "validation"}):
+        return table, []
+    wanted = {"train", "validation"} if test_elsewhere else {"train", "validation", "test"}
+    notes = []
+    if others := [cell for cell, part in zip(table.columns[name], parts, strict=True) if not part]:
+        notes.append(
+            f"{len(others)} of {len(table)} rows are marked neither train, validation nor test in column {name!r} and "
+            f"were left out (the first: {others[0]!r})"
+        )
+    if test_elsewhere and "test" in marked:
+        many = parts.count("test")
+        notes.append(f"{many} rows marked test in column {name!r} were left out: test_data names the test part")
+    if "validation" in marked and (test_elsewhere or "test" in marked):
+        many = parts.count("validation")
+        notes.append(f"{many} validation rows are used for training; the upper split is cut from it")
+    return table.take([row for row, part in enumerate(parts) if part in wanted]), notes
+
+
 def find_parts(table: Table, used: Sequence[str]) -> tuple[list[str] | None, tuple[str, ...]]:
-    """The part of each row (train, validation or test) where a column says so, else None; and remarks."""
-    for name in table.columns:
-        if name.lower().strip() not in SPLIT_NAMES or name in used:
-            continue
-        words = [cell.lower() for cell in table.columns[name]]
-        if set(words) <= set(PARTS) and "train" in {PARTS[word] for word in words} and len(set(words)) > 1:
-            return [PARTS[word] for word in words], ()
-        shown = ", ".join(repr(word) for word in sorted(set(words))[:5])
-        return None, (f"column {name!r} was not used as a split: it holds {shown}, not train and test",)
-    return None, ()
+    """The part of each row (train, validation or test) where a column says so, else None; and remarks.
+
+    Args:
+        table: as `take_parts` leaves it.
+        used: columns with another meaning.
+    """
+    name, parts = _marks(table, used)
+    if not name:
+        return None, ()
+    if "train" in parts and "" not in parts and len(set(parts)) > 1:
+        return parts, ()
+    shown = ", ".join(map(repr, sorted({cell.lower() for cell in table.columns[name]})[:5]))
+    return None, (f"column {name!r} was not used as a split: it holds {shown}, not train and test",)
+
+
+def _marks(table: Table, used: Sequence[str]) -> tuple[str, list[str]]:
+    """The first column that is called like a split, and the part that it gives each row: empty where it is another word."""
+    for name, cells in table.columns.items():
+        if name.lower().strip() in SPLIT_NAMES and name not in used:
+            return name, [PARTS.get(cell.lower(), "") for cell in cells]
+    return "", []
 
 
 def _named(table: Table, name: str, setting: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bidora.errors import LabError
@@ -32,6 +32,7 @@ class Table:
         numbers: where each row stands in the file.
         unit: what the numbers count: "line", "row" or "record".
         notes: remarks on how it was read.
+        doubled: name of a column → title that it shares with an earlier one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Table:
     numbers: list[int]
     unit: str
     notes: tuple[str, ...] = ()
+    doubled: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -46,7 +48,7 @@ class Table:
     def take(self, rows: list[int]) -> Table:
         """The table with some of its rows."""
         columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
-        return Table(self.name, columns, [self.numbers[row] for row in rows], self.unit, self.notes)
+        return replace(self, columns=columns, numbers=[self.numbers[row] for row in rows])
 
     def place(self, row: int) -> str:
         """Where a row stands, in words: `line 17 of train.csv`."""
@@ -248,12 +250,18 @@ def _table(name: str, rows: list[list[str]], numbers: list[int], unit: str, note
     if _row_names(rows):
         heading = ["", *heading]
     columns: dict[str, list[str]] = {}
+    doubled: dict[str, str] = {}
     for position, title in enumerate(heading):
         cells = [row[position].strip() if position < len(row) else "" for row in rows[1:]]
         if not title and not any(cells):
             continue
-        title = title or f"column {position + 1}"
-        while title in columns:
-            title += "'"
-        columns[title] = cells
-    return Table(name, columns, numbers[1:], unit, notes)
+        title = own = title or f"column {position + 1}"
+        while own in columns:
+            own += "'"
+        if own != title:
+            doubled[own] = title
+        columns[own] = cells
+    if doubled:
+        shown = ", ".join(map(repr, [*doubled][:5])) + (f" and {len(doubled) - 5} more" if len(doubled) > 5 else "")
+        notes += (f"{name} has columns of equal titles; the later ones are called {shown}",)
+    return Table(name, columns, numbers[1:], unit, notes, doubled)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy
 
 from bidora.errors import LabError
 from bidora.tasks.table_files import Table
+from bidora.tasks.table_missing import WORDS, labelled, missing_words
+from bidora.tasks.table_numbers import (
+    are_numbers,
+    class_name,
+    comma_notes,
+    has_decimal_comma,
+    in_order,
+    number_in,
+    refuse_grouped,
+)
 
 MOST_WHOLE_NUMBERS = 20
 """Up to so many different whole numbers are classes; more are measurements."""
 
 MULTILABEL_SEPARATORS = ("|", ";")
-
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 
 
 class Labels:
@@ -27,32 +34,54 @@ class Labels:
         kind: "classification", "regression" or "multilabel".
         labels: names of the classes.
         separator: between the labels of a cell, for multilabel; empty where each label has a column of 0 and 1.
+        decimal_comma: whether the training numbers show that a comma is a decimal point.
+        missing: words that stand for an empty cell.
         notes: remarks.
     """
 
-    def __init__(self, kind: str, labels: Sequence[str], *, separator: str = "", notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        labels: Sequence[str],
+        *,
+        separator: str = "",
+        decimal_comma: bool = False,
+        missing: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
         self.kind = kind
         self.labels = tuple(labels)
         self.separator = separator
+        self.decimal_comma = decimal_comma
+        self.missing = tuple(missing)
         self.notes = list(notes)
+
+    def labelled(self, table: Table, columns: tuple[str, ...]) -> tuple[Table, list[str]]:
+        """The rows that have a label, and a remark on the others; of several labels at once a row may have none.
+
+        Raises:
+            LabError: no row has a label.
+        """
+        return labelled(table, columns, self.missing, none_allowed=self.kind == "multilabel")
 
     def read(self, table: Table, columns: tuple[str, ...]) -> numpy.ndarray:
         """Targets of all rows.
 
         Raises:
-            LabError: a cell is empty, no number, or a label that the training data do not have.
+            LabError: a cell is empty, no number, may be two numbers, or is a label that the training data do not have.
         """
         if self.kind == "multilabel" and not self.separator:
             marks = [[self._mark(table, row, name) for name in columns] for row in range(len(table))]
             return numpy.array(marks, dtype=numpy.float32)
         index = {label: position for position, label in enumerate(self.labels)}
         if self.kind == "regression":
-            filled_cells(table, columns[0], "label")
-            return numpy.array([_number(table, row, columns[0]) for row in range(len(table))], dtype=numpy.float64)
+            cells = filled_cells(table, columns[0], "label")
+            refuse_grouped(table, columns[0], decimal=self.decimal_comma or has_decimal_comma(cells))
+            return numpy.array([number_in(table, row, columns[0]) for row in range(len(table))], dtype=numpy.float64)
         if self.kind == "classification":
             cells = filled_cells(table, columns[0], "label")
             return numpy.array(
-                [self._index(index, _plain(cell), table, row) for row, cell in enumerate(cells)], dtype=numpy.int64
+                [self._index(index, class_name(cell), table, row) for row, cell in enumerate(cells)], dtype=numpy.int64
             )
         targets = numpy.zeros((len(table), len(index)), dtype=numpy.float32)
         for row, cell in enumerate(table.columns[columns[0]]):
@@ -94,28 +123,48 @@ def read_labels(table: Table, columns: tuple[str, ...], asked: str) -> Labels:
                 kind="data",
             )
         return Labels("multilabel", columns)
-    cells = table.columns[columns[0]] if asked == "multilabel" else filled_cells(table, columns[0], "label")
+    missing = missing_words(table.columns[columns[0]], asked)
+    table, _ = labelled(table, columns, missing, none_allowed=False)
+    cells = table.columns[columns[0]]
+    decimal = has_decimal_comma(cells)
+    if asked == "auto" and are_numbers(cells):
+        refuse_grouped(table, columns[0], decimal=decimal)
     kind = _kind(cells) if asked == "auto" else asked
     if kind == "regression":
         note = f"labels are numbers: regression ({len(set(cells))} different values); kind=classification changes that"
-        return Labels(kind, (), notes=[note] if asked == "auto" else [])
+        notes = [note] if asked == "auto" else []
+        notes += comma_notes(cells, columns[0])
+        return Labels(kind, (), decimal_comma=decimal, missing=missing, notes=notes)
     if kind == "multilabel":
         separator = next((each for each in MULTILABEL_SEPARATORS if any(each in cell for cell in cells)), "|")
         labels = sorted({label for cell in cells for label in _pieces(cell, separator)})
         note = f"several labels in a cell, separated by {separator!r}: multilabel; kind=classification changes that"
-        return Labels(kind, labels, separator=separator, notes=[note] if asked == "auto" else [])
-    labels = _sorted({_plain(cell) for cell in cells})
+        return Labels(kind, labels, separator=separator, missing=missing, notes=[note] if asked == "auto" else [])
+    labels = in_order({class_name(cell) for cell in cells})
     _check_sane(table, columns[0], labels, len(cells))
-    alike = [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]
-    note = f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}"
-    return Labels("classification", labels, notes=[note] if alike else [])
+    return Labels("classification", labels, missing=missing, notes=_class_notes(cells, labels, columns[0], asked))
+
+
+def _class_notes(cells: list[str], labels: list[str], column: str, asked: str) -> list[str]:
+    """Remarks on classes that may be meant as something else."""
+    notes = []
+    if are_numbers(cells):
+        if asked == "auto":
+            notes.append(f"labels are {len(labels)} whole numbers: classes; kind=regression changes that")
+        notes += comma_notes([cell for cell in cells if class_name(cell) != cell], column)
+    if alike := [key for key, many in Counter(label.lower() for label in labels).items() if many > 1]:
+        notes.append(f"labels that differ in upper and lower case only are different classes: {', '.join(alike[:5])}")
+    if words := [label for label in labels if label.lower() in WORDS]:
+        counted = ", ".join(f"{label!r} in {cells.count(label)} rows" for label in words)
+        notes.append(f"counted as classes: {counted}; leave the cell empty where a label is missing")
+    return notes
 
 
 def _kind(cells: list[str]) -> str:
     if are_numbers(cells):
-        plain = {_plain(cell) for cell in cells}
-        whole = all(re.fullmatch(r"[+-]?\d+", value) for value in plain)
-        few = len(plain) <= min(MOST_WHOLE_NUMBERS, max(2, len(cells) // 3))
+        different = {class_name(cell) for cell in cells}
+        whole = all(re.fullmatch(r"[+-]?\d+", value) for value in different)
+        few = len(different) <= min(MOST_WHOLE_NUMBERS, max(2, len(cells) // 3))
         return "classification" if whole and few else "regression"
     for separator in MULTILABEL_SEPARATORS:
         several = [cell for cell in cells if len(_pieces(cell, separator)) > 1]
@@ -165,34 +214,5 @@ def empty_cell(table: Table, row: int, column: str, role: str) -> LabError:
     )
 
 
-def _number(table: Table, row: int, column: str) -> float:
-    cell = table.columns[column][row]
-    value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else math.nan
-    if not math.isfinite(value):
-        raise LabError(
-            f"{table.place(row)}: {cell!r} in column {column!r} is no finite number",
-            hint="write numbers such as 1.25, or set kind=classification",
-            kind="data",
-        )
-    return value
-
-
-def _plain(label: str) -> str:
-    """A label as its class is called: spreadsheets turn 1 into 1.0."""
-    return re.sub(r"^([+-]?\d+)[.,]0+$", r"\1", label)
-
-
 def _pieces(cell: str, separator: str) -> list[str]:
     return [piece.strip() for piece in cell.split(separator) if piece.strip()]
-
-
-def _sorted(labels: set[str]) -> list[str]:
-    """Numbers by value, texts by letters."""
-    if are_numbers(labels):
-        return sorted(labels, key=lambda label: float(label.replace(",", ".")))
-    return sorted(labels)
-
-
-def are_numbers(labels: Iterable[str]) -> bool:
-    """Whether all labels are written as numbers."""
-    return all(_NUMBER.fullmatch(label) for label in labels)
