@@ -23,7 +23,7 @@ FLOORS = {
     ),
     0: (
         "sandbox config runs errors wording machine weight_files parquet_size uploads decomposition statistics "
-        "hypergradient orthogonality cost order provenance methods dora_layer linear_layers shortcuts"
+        "hypergradient orthogonality cost order provenance methods dora_layer linear_layers target_modules shortcuts"
     ),
 }
 """Floor → the modules on it (first name below bidora). A new module needs a floor."""
@@ -73,7 +73,7 @@ NO_TORCH = (
         "metrics",
     ),
     "models",
-    *("lessons", "glossary", "sandbox", "methods"),
+    *("lessons", "glossary", "sandbox", "methods", "target_modules"),
 )
 """Neither these nor what they import at module level may import torch; a function of theirs may, when it is called."""
 
