@@ -31,6 +31,7 @@ from bidora.analysis import (
     settings_table,
     suggested,
 )
+from bidora.grid import MOST_RUNS
 from bidora.statistics import fit_dynamics
 
 
@@ -63,6 +64,12 @@ def test_named_runs_says_what_is_not_there_and_repeats_nothing_hostile(tmp_path)
     assert named_runs(runs, group="demo") == (runs, [])
     assert named_runs(runs, group="<b>")[1] == ["There are no runs of the group of that name."]
     assert "more than 200" in named_runs(runs, ids=",".join(map(str, range(900))))[1][0]
+
+
+def test_a_link_may_name_as_many_runs_as_the_form_starts_at_once(tmp_path):
+    ids = ",".join(f"20000101-000000-{number:04x}" for number in range(MOST_RUNS))
+    (remark,) = named_runs([], ids=ids)[1]
+    assert remark.startswith("Not here")
 
 
 def test_suggested_takes_the_task_with_most_methods_on_shared_seeds(tmp_path):

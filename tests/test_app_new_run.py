@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import stand_in
@@ -88,6 +89,18 @@ def test_a_group_is_worked_off_in_order_though_the_page_is_closed(new_run, root)
     assert "4 runs in the queue" in words(app)
     until(lambda: all(run.state == "finished" for run in runs))
     assert sorted(runs, key=lambda run: run.status["process_start"]) == runs
+
+
+def test_the_comparison_that_is_linked_has_all_runs_of_the_group(new_run, root):
+    app = new_run()
+    pause(root)
+    one(app.button_group, "new-methods").set_value(["lora", "dora", "bidora"]).run()
+    one(app.text_input, "new-seeds").set_value("4 seeds").run()
+    press(app, "new-run-start")
+    (compare,) = [each for each in app.get("page_link") if each.label == "Compare them"]
+    named = parse_qs(compare.query_string)["runs"][0].split(",")
+    assert named == [run.id for run in made_by_form(root)]
+    assert len(named) == 12
 
 
 def numbers(app):
