@@ -93,6 +93,20 @@ def test_the_list_is_searched_filtered_and_put_in_order(app, root):
     assert "No run fits" in words(app) and not app.exception
 
 
+def test_fields_of_the_list_are_set_only_where_what_they_name_is_gone(app, root):
+    """The page draws itself anew while a run is at work; a field that is set then forgets what is being typed into it."""
+    kept, lost = write_comparison(root, (0,), methods="lora bidora")
+    visit(app)
+    app.multiselect(key="runs-chosen").set_value([kept.id, lost.id])
+    app.multiselect(key="filter-method").set_value(["lora", "bidora"]).run()
+    app.run()
+    assert not [each.key for each in app.multiselect if each.proto.set_value]
+    lost.delete()
+    app.run()
+    assert app.multiselect(key="runs-chosen").value == [kept.id]
+    assert app.multiselect(key="filter-method").value == ["lora"]
+
+
 @pytest.mark.parametrize("query", [{"q": "[*<script>"}, {"sort": "drop table"}, {"filter-task": "x"}, {"run": ""}])
 def test_a_strange_address_of_the_list_does_no_harm(app, root, query):
     write_run(root)
