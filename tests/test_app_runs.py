@@ -325,11 +325,16 @@ def test_time_left_is_told_once_it_is_known(app, root, sleeper):
     assert "after 5 steps" in str([each.proto for each in app.get("progress")])
 
 
-def test_stop_and_keep_asks_the_worker(app, root, sleeper):
-    run = at_work(write_run(root, state="x"), sleeper, "running")
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_stop_and_keep_asks_the_worker_and_says_so(app, root, sleeper, state):
+    run = at_work(write_run(root, state="x"), sleeper, state, eta_seconds=33.0)
     visit(app, run=run.id)
+    assert not app.button(key="stop").disabled
     app.button(key="stop").click().run()
     assert run.stop_requested() and sleeper.poll() is None and not app.exception
+    assert app.button(key="stop").disabled
+    shown = words(app) + str([each.proto for each in app.get("progress")])
+    assert "saves and stops after" in shown and "33 s left" not in shown
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
