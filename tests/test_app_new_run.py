@@ -234,6 +234,20 @@ def test_an_uploaded_table_is_shown_and_its_columns_chosen(new_run, root, table)
     assert "--label-column label" in app.code[0].value
 
 
+def test_a_problem_of_an_uploaded_table_names_it_as_its_sender_does_and_the_field_that_solves_it(
+    new_run, root, monkeypatch
+):
+    monkeypatch.setattr("bidora.own_data.secrets.token_hex", lambda count: "f8" * count)
+    lines = "\n".join(f"{number},{number + 1},{number % 2}" for number in range(40))
+    path = keep("my data.csv", f"first,second,third\n{lines}\n".encode(), root)
+    app = new_run(task="csv")
+    one(app.selectbox, "new-data").set_value(str(path)).run()
+    said = words(app).replace("\\", "")
+    assert "my data.csv: which column holds the text or sequence cannot be told" in said
+    assert "Choose it under input column." in said
+    assert path.name.lower() not in said.lower()
+
+
 def test_a_copied_run_with_a_file_from_elsewhere_does_not_open_it(new_run, root, table):
     hostile = Run.create(RunConfig(task="csv", data=str(table), test_data="/etc/passwd"), root)
     app = new_run(clone=hostile.id)

@@ -46,6 +46,6 @@ def note(check: Check) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter, except where a setting begins it, and a full stop."""
-    first = text.split(" ", 1)[0]
-    return f"{text if '=' in first or '_' in first else text[:1].upper() + text[1:]}."
+    """With a capital letter, except where a setting or a file begins it, and a full stop."""
+    named = any(mark in text.split(" ", 1)[0] for mark in "=_.")
+    return f"{text if named else text[:1].upper() + text[1:]}."
