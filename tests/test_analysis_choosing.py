@@ -85,7 +85,9 @@ def test_the_headline_compares_with_dora_and_says_n_seeds_and_split(tmp_path):
     assert found.reference == "DoRA"
     assert [(row.first, row.second) for row in found.differences.itertuples()] == [("LoRA", "DoRA"), ("BiDoRA", "DoRA")]
     assert found.sentences[0].startswith("No difference is shown: ")
-    assert found.sentences[1].startswith("BiDoRA higher than DoRA in 3 of 3 seeds, difference 1.5 to 1.5 points")
+    assert found.sentences[1].startswith(
+        "Not shown beyond chance: BiDoRA higher than DoRA in 3 of 3 seeds, difference 1.5 to 1.5 points"
+    )
     assert ("2,189 test examples · 128 training examples · 9 runs, seeds 0, 1, 2") in found.terms
     assert headline([]) is None
 
