@@ -491,6 +491,17 @@ def test_two_levels_are_a_sentence_for_methods_with_one(app, root):
     assert len(app.get("plotly_chart")) == 2
 
 
+@pytest.mark.parametrize("method", ["bidora", "bilora"])
+def test_two_levels_of_a_run_that_has_just_begun_come_later(app, root, sleeper, method):
+    run = at_work(write_run(root, method, state="x"), sleeper, "running")
+    (run.path / "metrics.jsonl").unlink()
+    visit(app, run=run.id, tab="Two levels")
+    assert "first values come after a few steps" in app.info[0].value
+    run.update_status(state="failed")
+    visit(app, run=run.id, tab="Two levels")
+    assert "the run ended before" in app.info[0].value
+
+
 def test_settings_that_differ_come_first_with_command_and_cell(app, root):
     run = write_run(root, "bidora", rank=4)
     visit(app, run=run.id, tab="Config")

@@ -300,6 +300,13 @@ def test_first_order_runs_have_no_implicit_part_to_draw():
     assert "median 0" in figure.layout.meta["alt"]
 
 
+def test_without_a_hypergradient_it_is_said_which_methods_have_one_or_when_it_comes():
+    words = figures.two_levels(table_of_curves(methods={"LoRA": "lora"})).layout.annotations[0].text
+    assert "BiLoRA" in words and "BiDoRA" in words
+    begun = table_of_curves(methods={"BiLoRA": "bilora"})
+    assert "after a few steps" in figures.two_levels(begun).layout.annotations[0].text
+
+
 def test_cost_has_whiskers_that_end_at_the_interval():
     figure = figures.cost(table_of_methods())
     assert len(figure.data) == 6
