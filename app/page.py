@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.charts import plain
 from bidora.errors import LabError
+from bidora.models import cache_folder
 from bidora.recordings import recordings
 from bidora.runs import Run, find_run, list_runs, runs_root
 
@@ -159,8 +160,9 @@ def show_error(error: LabError) -> None:
 
 
 def _placeless(text: str) -> str:
-    """Without the folder of runs before names in it: where it lies on this machine is nobody's business."""
-    places = "|".join(re.escape(str(place)) for place in (root().absolute(), root()))
+    """Without the folders of runs and of what was fetched before names in it: where they lie here is nobody's business."""
+    folders = {str(place) for each in (root(), cache_folder()) for place in (each.absolute(), each)}
+    places = "|".join(re.escape(folder) for folder in sorted(folders, key=len, reverse=True))
     return re.sub(rf"(?<![\w/.-])(?:{places})/", "", text)
 
 

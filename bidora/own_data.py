@@ -62,7 +62,9 @@ def keep(name: str, content: bytes, root: str | Path | None = None) -> Path:
     suffix = Path(name.replace("\\", "/")).suffix.lower()
     if suffix not in SUFFIXES:
         raise _refused(f"{_plain(name)} ends in {_plain(suffix) or 'nothing'}", f"give one of {', '.join(SUFFIXES)}")
-    if not 0 < len(content) <= SIZE_LIMIT:
+    if not content:
+        raise _refused(f"{_plain(name)} is empty (0 bytes)", "choose another file, or save the table again")
+    if len(content) > SIZE_LIMIT:
         raise _refused(
             f"{_plain(name)} has {size(len(content))} (allowed: up to {size(SIZE_LIMIT)})", "give fewer rows"
         )

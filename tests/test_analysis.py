@@ -215,7 +215,9 @@ def test_differences_are_paired_by_seed(study):
     assert (row.pairs, row.higher, row.lower, row.seeds) == (3, 3, 0, "0, 1, 2")
     assert row["mean"] == pytest.approx((0.005 + 0.02 + 0.02) / 3)
     assert row.p == 0.25
-    assert row.sentence.startswith("BiDoRA higher than DoRA in 3 of 3 seeds, difference 0.5 to 2.0 points")
+    assert row.sentence.startswith(
+        "Not shown beyond chance: BiDoRA higher than DoRA in 3 of 3 seeds, difference 0.5 to 2.0 points"
+    )
     assert "no clear direction" in table.loc["DoRA", "LoRA"].sentence
     other = paired_differences(study, "macro_f1")
     assert set(other.metric) == {"macro_f1"}

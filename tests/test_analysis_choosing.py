@@ -31,6 +31,7 @@ from bidora.analysis import (
     settings_table,
     suggested,
 )
+from bidora.grid import MOST_RUNS
 from bidora.statistics import fit_dynamics
 
 
@@ -65,6 +66,12 @@ def test_named_runs_says_what_is_not_there_and_repeats_nothing_hostile(tmp_path)
     assert "more than 200" in named_runs(runs, ids=",".join(map(str, range(900))))[1][0]
 
 
+def test_a_link_may_name_as_many_runs_as_the_form_starts_at_once(tmp_path):
+    ids = ",".join(f"20000101-000000-{number:04x}" for number in range(MOST_RUNS))
+    (remark,) = named_runs([], ids=ids)[1]
+    assert remark.startswith("Not here")
+
+
 def test_suggested_takes_the_task_with_most_methods_on_shared_seeds(tmp_path):
     many = write_comparison(tmp_path, methods="dora bidora", seeds=(0, 1))
     write_run(tmp_path, "lora", task="peptides")
@@ -78,7 +85,9 @@ def test_the_headline_compares_with_dora_and_says_n_seeds_and_split(tmp_path):
     assert found.reference == "DoRA"
     assert [(row.first, row.second) for row in found.differences.itertuples()] == [("LoRA", "DoRA"), ("BiDoRA", "DoRA")]
     assert found.sentences[0].startswith("No difference is shown: ")
-    assert found.sentences[1].startswith("BiDoRA higher than DoRA in 3 of 3 seeds, difference 1.5 to 1.5 points")
+    assert found.sentences[1].startswith(
+        "Not shown beyond chance: BiDoRA higher than DoRA in 3 of 3 seeds, difference 1.5 to 1.5 points"
+    )
     assert ("2,189 test examples · 128 training examples · 9 runs, seeds 0, 1, 2") in found.terms
     assert headline([]) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import stand_in
@@ -88,6 +89,18 @@ def test_a_group_is_worked_off_in_order_though_the_page_is_closed(new_run, root)
     assert "4 runs in the queue" in words(app)
     until(lambda: all(run.state == "finished" for run in runs))
     assert sorted(runs, key=lambda run: run.status["process_start"]) == runs
+
+
+def test_the_comparison_that_is_linked_has_all_runs_of_the_group(new_run, root):
+    app = new_run()
+    pause(root)
+    one(app.button_group, "new-methods").set_value(["lora", "dora", "bidora"]).run()
+    one(app.text_input, "new-seeds").set_value("4 seeds").run()
+    press(app, "new-run-start")
+    (compare,) = [each for each in app.get("page_link") if each.label == "Compare them"]
+    named = parse_qs(compare.query_string)["runs"][0].split(",")
+    assert named == [run.id for run in made_by_form(root)]
+    assert len(named) == 12
 
 
 def numbers(app):
@@ -219,6 +232,20 @@ def test_an_uploaded_table_is_shown_and_its_columns_chosen(new_run, root, table)
     one(app.selectbox, "new-label_column").set_value("label").run()
     assert "splits" in words(app)
     assert "--label-column label" in app.code[0].value
+
+
+def test_a_problem_of_an_uploaded_table_names_it_as_its_sender_does_and_the_field_that_solves_it(
+    new_run, root, monkeypatch
+):
+    monkeypatch.setattr("bidora.own_data.secrets.token_hex", lambda count: "f8" * count)
+    lines = "\n".join(f"{number},{number + 1},{number % 2}" for number in range(40))
+    path = keep("my data.csv", f"first,second,third\n{lines}\n".encode(), root)
+    app = new_run(task="csv")
+    one(app.selectbox, "new-data").set_value(str(path)).run()
+    said = words(app).replace("\\", "")
+    assert "my data.csv: which column holds the text or sequence cannot be told" in said
+    assert "Choose it under input column." in said
+    assert path.name.lower() not in said.lower()
 
 
 def test_a_copied_run_with_a_file_from_elsewhere_does_not_open_it(new_run, root, table):

@@ -93,6 +93,20 @@ def test_the_list_is_searched_filtered_and_put_in_order(app, root):
     assert "No run fits" in words(app) and not app.exception
 
 
+def test_fields_of_the_list_are_set_only_where_what_they_name_is_gone(app, root):
+    """The page draws itself anew while a run is at work; a field that is set then forgets what is being typed into it."""
+    kept, lost = write_comparison(root, (0,), methods="lora bidora")
+    visit(app)
+    app.multiselect(key="runs-chosen").set_value([kept.id, lost.id])
+    app.multiselect(key="filter-method").set_value(["lora", "bidora"]).run()
+    app.run()
+    assert not [each.key for each in app.multiselect if each.proto.set_value]
+    lost.delete()
+    app.run()
+    assert app.multiselect(key="runs-chosen").value == [kept.id]
+    assert app.multiselect(key="filter-method").value == ["lora"]
+
+
 @pytest.mark.parametrize("query", [{"q": "[*<script>"}, {"sort": "drop table"}, {"filter-task": "x"}, {"run": ""}])
 def test_a_strange_address_of_the_list_does_no_harm(app, root, query):
     write_run(root)
@@ -311,11 +325,16 @@ def test_time_left_is_told_once_it_is_known(app, root, sleeper):
     assert "after 5 steps" in str([each.proto for each in app.get("progress")])
 
 
-def test_stop_and_keep_asks_the_worker(app, root, sleeper):
-    run = at_work(write_run(root, state="x"), sleeper, "running")
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_stop_and_keep_asks_the_worker_and_says_so(app, root, sleeper, state):
+    run = at_work(write_run(root, state="x"), sleeper, state, eta_seconds=33.0)
     visit(app, run=run.id)
+    assert not app.button(key="stop").disabled
     app.button(key="stop").click().run()
     assert run.stop_requested() and sleeper.poll() is None and not app.exception
+    assert app.button(key="stop").disabled
+    shown = words(app) + str([each.proto for each in app.get("progress")])
+    assert "saves and stops after" in shown and "33 s left" not in shown
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
@@ -470,6 +489,17 @@ def test_two_levels_are_a_sentence_for_methods_with_one(app, root):
     assert len(app.get("plotly_chart")) == 1
     visit(app, run=write_run(root, "bidora").id, tab="Two levels")
     assert len(app.get("plotly_chart")) == 2
+
+
+@pytest.mark.parametrize("method", ["bidora", "bilora"])
+def test_two_levels_of_a_run_that_has_just_begun_come_later(app, root, sleeper, method):
+    run = at_work(write_run(root, method, state="x"), sleeper, "running")
+    (run.path / "metrics.jsonl").unlink()
+    visit(app, run=run.id, tab="Two levels")
+    assert "first values come after a few steps" in app.info[0].value
+    run.update_status(state="failed")
+    visit(app, run=run.id, tab="Two levels")
+    assert "the run ended before" in app.info[0].value
 
 
 def test_settings_that_differ_come_first_with_command_and_cell(app, root):

@@ -10,6 +10,7 @@ pytest.importorskip("streamlit", reason="the app's packages are not installed: p
 
 from app.charts import plain
 from app.page import worded
+from bidora.models import cache_folder
 
 APP = Path(__file__).resolve().parents[1] / "app"
 
@@ -50,6 +51,18 @@ def test_errors_do_not_say_where_runs_are_kept(monkeypatch, root):
     assert _placeless(f"{Path(root).absolute()}/x is no run") == "x is no run"
     for other in ("my-runs/x", "other/runs/x", "no runs / here", "/runs/x"):
         assert _placeless(other) == other
+
+
+@pytest.mark.parametrize("cache", ["/home/me/.cache/bidora-lab", "cache", ""])
+def test_errors_do_not_say_where_what_was_fetched_is_kept(monkeypatch, cache):
+    from app.page import _placeless
+
+    monkeypatch.setenv("BIDORA_RUNS", "runs")
+    monkeypatch.setenv("BIDORA_CACHE", cache)
+    place = cache_folder().absolute()
+    assert _placeless(f"{place}/packages/a-1/model.safetensors is empty") == "packages/a-1/model.safetensors is empty"
+    monkeypatch.setenv("BIDORA_RUNS", str(place / "runs"))
+    assert _placeless(f"{place}/runs/x is no run") == "x is no run"
 
 
 def test_the_tab_s_picture_is_a_file_of_ours():

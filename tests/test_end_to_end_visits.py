@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,11 +13,12 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 
 from lab_in_browser import PATIENCE, appears, needs_browser, needs_weights, offers, until
 from playwright.sync_api import expect
+from run_folders import write_run
 from tiny import write_table
 
 from bidora.methods import METHODS
 from bidora.recordings import recordings
-from bidora.runs import list_runs
+from bidora.runs import list_runs, worker_identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, needs_browser]
 
@@ -106,6 +109,30 @@ def test_a_lesson_link_into_a_sandbox(visitor):
     expect(page.get_by_role("slider", name=re.compile("^Lower steps per"))).to_have_value("4")
     for name in ("ξ", "Outer rate"):
         expect(page.get_by_role("slider", name=re.compile(rf"^{name}"))).to_have_count(0)
+
+
+# -- while a run is at work -----------------------------------------------------------------------------------------
+
+
+def test_what_is_typed_stays_while_a_run_is_at_work(lab, visitor):
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    run = write_run(lab.runs, "bidora", state="queued")
+    run.update_status(state="running", step=10, total=80, **worker_identity(worker.pid))
+    try:
+        page = visitor()
+        page.goto("runs")
+        appears(page.get_by_text("1 run at work"))
+        field = page.get_by_role("combobox", name="Chosen runs")
+        field.press_sequentially(run.id)
+        page.wait_for_timeout(3 * 2000)  # the list is drawn anew every two seconds
+        expect(field).to_have_value(run.id)
+        field.press("Enter")
+        field.press("Escape")  # an open list hides the rest of the page from screen readers
+        appears(page.get_by_role("button", name="Export"))  # is offered for a single run
+    finally:
+        worker.kill()
+        worker.wait()
+        run.delete()
 
 
 # -- own tables -----------------------------------------------------------------------------------------------------

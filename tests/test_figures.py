@@ -132,6 +132,13 @@ def test_the_look_of_each_method_is_the_one_agreed():
         assert trace.marker.symbol.startswith(style.symbol)
 
 
+def test_two_levels_are_named_below_the_losses_only_where_a_line_has_two():
+    one = figures.learning_curves(table_of_curves(methods={"LoRA": "lora", "DoRA": "dora"}))
+    assert one.layout.meta["convention"].startswith("Training data · ")
+    both = figures.learning_curves(table_of_curves())
+    assert both.layout.meta["convention"].startswith("Lower level on its part")
+
+
 def test_variants_of_a_method_keep_their_colour_and_change_their_marks():
     table = pandas.DataFrame({"label": ["BiDoRA ξ=0", "BiDoRA ξ=1", "other"], "method": ["bidora", "bidora", "new"]})
     first, second, other = figures.styles_of(table).values()
@@ -298,6 +305,13 @@ def test_first_order_runs_have_no_implicit_part_to_draw():
     figure = figures.two_levels(curves[curves.quantity != "cosine"])
     assert [trace.name for trace in figure.data] == ["direct part"]
     assert "median 0" in figure.layout.meta["alt"]
+
+
+def test_without_a_hypergradient_it_is_said_which_methods_have_one_or_when_it_comes():
+    words = figures.two_levels(table_of_curves(methods={"LoRA": "lora"})).layout.annotations[0].text
+    assert "BiLoRA" in words and "BiDoRA" in words
+    begun = table_of_curves(methods={"BiLoRA": "bilora"})
+    assert "after a few steps" in figures.two_levels(begun).layout.annotations[0].text
 
 
 def test_cost_has_whiskers_that_end_at_the_interval():

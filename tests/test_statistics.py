@@ -279,9 +279,16 @@ def test_the_sentence_when_all_seeds_agree():
     wanted = scipy.stats.ttest_1samp(found.differences, 0).confidence_interval()
     assert (found.interval.low, found.interval.high) == pytest.approx((wanted.low, wanted.high))
     assert found.sentence("BiDoRA", "DoRA") == (
-        "BiDoRA higher than DoRA in 3 of 3 seeds, difference 0.4 to 2.1 points; "
+        "Not shown beyond chance: BiDoRA higher than DoRA in 3 of 3 seeds, difference 0.4 to 2.1 points; "
         "chance alone makes 3 of 3 agree in 25 % of cases"
     )
+
+
+@pytest.mark.parametrize(("seeds", "shown"), [(3, False), (5, False), (6, True), (10, True)])
+def test_seeds_that_agree_show_something_only_where_chance_alone_seldom_makes_them(seeds, shown):
+    found = paired_difference([0.9] * seeds, [0.8] * seeds)
+    assert (found.by_chance <= 0.05) == shown
+    assert found.sentence("LoRA", "DoRA").startswith("LoRA higher" if shown else "Not shown beyond chance: LoRA higher")
 
 
 def test_the_sentence_when_they_do_not():

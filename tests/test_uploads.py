@@ -159,6 +159,13 @@ def test_a_header_of_many_million_bytes_is_not_even_parsed(folder):
     refused("not a safetensors file", folder, file("adapter_model.safetensors", content))
 
 
+@pytest.mark.parametrize("others", [(), ("adapter_config.json",)])
+def test_a_file_is_called_what_its_sender_calls_it(folder, others):
+    junk = file("my junk.safetensors", b"no weights at all")
+    error = refused("cannot be used", folder, junk, *(file(name, SETTINGS) for name in others))
+    assert error.message.startswith("my junk.safetensors cannot be used")
+
+
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_model.bin", "model.PT"])
 def test_a_pickle_is_refused_whatever_it_is_called(folder, tmp_path, name):
     fuse = tmp_path / "opened"

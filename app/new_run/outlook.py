@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
 
 from app.charts import plain
+from app.forms import label_of
 from app.page import all_runs, link, root, worded
 from bidora.config import RunConfig
+from bidora.drafts import FIELDS
 from bidora.errors import LabError
 from bidora.estimate import Estimate, estimate_of_group
 from bidora.preflight import Check, preflight_of_group, worst
@@ -19,6 +22,8 @@ from bidora.wording import counted, duration, size
 ICONS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/info:"}
 WORDS = {True: "fine", False: "in the way", None: "to know"}
 """What an icon means, for those who do not see it."""
+_COLUMN_NAMED = re.compile(r"\bname ([a-z ]+) with (input_column|label_column)\b")
+"""What a hint for commands says; here these settings are fields."""
 
 
 def outlook_part(configs: Sequence[RunConfig], *, group: str, code: bool = True) -> bool:
@@ -69,7 +74,8 @@ def _checks(checks: Sequence[Check]) -> None:
 
 
 def _hint(check: Check) -> str:
-    return f"*{worded(check.hint[:1].upper() + check.hint[1:])}.*" if check.hint else ""
+    hint = _COLUMN_NAMED.sub(lambda found: f"choose {found[1]} under {label_of(FIELDS[found[2]])}", check.hint)
+    return f"*{worded(hint[:1].upper() + hint[1:])}.*" if hint else ""
 
 
 def _code(configs: Sequence[RunConfig], group: str) -> None:

@@ -79,4 +79,4 @@ def _started() -> None:
     )
     link("runs", "Watch the first one", icon=":material/visibility:", run=ids[0])
     if len(ids) > 1:
-        link("compare", "Compare them", icon=":material/balance:", runs=",".join(ids[:8]))
+        link("compare", "Compare them", icon=":material/balance:", runs=",".join(ids))

@@ -42,7 +42,11 @@ def resume_now(run: Run) -> None:
 
 def _course(run: Run, state: str) -> None:
     if state in ("preparing", "running") and st.button(
-        "Stop and keep", key="stop", icon=":material/stop_circle:", help="Saves after this step; can be resumed"
+        "Stop and keep",
+        key="stop",
+        icon=":material/stop_circle:",
+        help="Saves after this step; can be resumed",
+        disabled=run.stop_requested(),
     ):
         stop(run)
         st.rerun()

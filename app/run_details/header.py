@@ -86,7 +86,8 @@ def _queued(run: Run, standing: Standing) -> None:
 def _preparing(run: Run, standing: Standing) -> None:
     st.info(
         "Data and model are being read; the first step follows."
-        + (f" {duration(standing.elapsed)} so far." if standing.elapsed else ""),
+        + (f" {duration(standing.elapsed)} so far." if standing.elapsed else "")
+        + (" It saves and stops after that step." if run.stop_requested() else ""),
         icon=":material/downloading:",
     )
     if last := run.log_tail(5).strip():
@@ -94,6 +95,9 @@ def _preparing(run: Run, standing: Standing) -> None:
 
 
 def _running(run: Run, standing: Standing) -> None:
+    if run.stop_requested():  # the worker says "stopping" only once it has read the wish
+        _stopping(run, standing)
+        return
     left = f"{duration(standing.left)} left" if standing.left is not None else "time left is known after 5 steps"
     st.progress(standing.share, text=f"{_where(standing)} · {left} · {duration(standing.elapsed)} so far")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -47,22 +47,32 @@ def filters(rows: Sequence[Row]) -> list[Row]:
 def _some(label: str, name: str, options: Sequence[str]) -> list[str]:
     words = {"state": {state: sign.word for state, sign in SIGNS.items()}, "method": METHOD_NAMES}.get(name, {})
     key = f"filter-{name}"
-    if key in st.session_state:  # what is no longer there cannot be chosen
-        st.session_state[key] = [each for each in st.session_state[key] if each in options]
+    _keep_known(key, options)
     return st.multiselect(
         label, options, key=key, format_func=lambda each: words.get(each, each), placeholder="All", persist_state="page"
     )
 
 
+def _keep_known(key: str, known: Collection[str]) -> None:
+    """What is no longer there cannot be chosen.
+
+    Set only where something is lost: a field that is set forgets what is being typed into it, and the page draws itself anew
+    every two seconds.
+    """
+    before = st.session_state.get(key, [])
+    kept = [each for each in before if each in known]
+    if kept != before:
+        st.session_state[key] = kept
+
+
 def table(rows: Sequence[Row], shown: Sequence[Row]) -> list[str]:
     """Show the rows; returns the ids of those that are chosen."""
     known = {row.id: row for row in rows}
-    chosen = [each for each in st.session_state.get(CHOSEN, ()) if each in known]
-    st.session_state[CHOSEN] = chosen
+    _keep_known(CHOSEN, known)
     if not shown:
         st.info("No run fits the search and the filters.", icon=":material/search_off:")
     else:
-        _draw(shown, chosen)
+        _draw(shown, st.session_state.get(CHOSEN, ()))
     return st.multiselect(
         "Chosen runs",
         list(known),

@@ -84,7 +84,8 @@ def learning_curves(
         figure.add_hline(y=baseline, line=dict(dash="dot", width=1), annotation_text="constant answer")
     _mark_retraining(figure, chosen, x)
     runs = f"{counted(chosen['run'].nunique(), 'run')}, {seeds_in_words(chosen['seed'])}"
-    convention = f"{_split_words(quantities, examples, banded=banded)} · {runs}"
+    drawn = [each for each in quantities if (chosen["quantity"] == each).any()]
+    convention = f"{_split_words(drawn, examples, banded=banded)} · {runs}"
     if chosen.groupby("label")["run"].nunique().max() > 1:
         convention += " (thin) and their mean (bold)" if every_seed else ", means over seeds"
     ends = chosen.sort_values(x).groupby(["label", "quantity"], sort=False)["value"].last()

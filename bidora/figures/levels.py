@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidora.figures.appearance import NEUTRAL, counted, empty, finish, floats, points_trace, seeds_in_words
+from bidora.methods import METHODS
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +18,7 @@ _PARTS = {
     "direct_norm": ("direct part", "#009E73", "solid", "circle-open"),
     "implicit_norm": ("implicit part", NEUTRAL, "dash", "x-thin-open"),
 }
+_BILEVEL = {name: method.title for name, method in METHODS.items() if method.bilevel}
 
 
 def two_levels(curves: pandas.DataFrame, *, template: str = "light") -> go.Figure:
@@ -32,7 +34,7 @@ def two_levels(curves: pandas.DataFrame, *, template: str = "light") -> go.Figur
     chosen = curves[curves["quantity"].isin(wanted)]
     labels = list(dict.fromkeys(chosen["label"]))
     if not labels:
-        return empty(TITLE, "No hypergradient was recorded: only BiDoRA has two levels.", template=template)
+        return empty(TITLE, _why_empty(curves), template=template)
     figure = make_subplots(
         rows=2,
         cols=len(labels),
@@ -76,6 +78,12 @@ def two_levels(curves: pandas.DataFrame, *, template: str = "light") -> go.Figur
         above=above,
         panels=len(labels),
     )
+
+
+def _why_empty(curves: pandas.DataFrame) -> str:
+    if curves["method"].isin(list(_BILEVEL)).any():
+        return "No hypergradient is recorded yet: its first values come after a few steps of the search."
+    return f"No hypergradient was recorded: of the methods, {' and '.join(_BILEVEL.values())} have two levels."
 
 
 def _draw(

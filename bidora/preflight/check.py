@@ -47,5 +47,5 @@ def note(check: Check) -> str:
 
 def sentence(text: str) -> str:
     """With a capital letter, except where a setting or a file begins it, and a full stop."""
-    first = text.split(" ", 1)[0]
-    return f"{text if any(mark in first for mark in '=_.') else text[:1].upper() + text[1:]}."
+    named = any(mark in text.split(" ", 1)[0] for mark in "=_.")
+    return f"{text if named else text[:1].upper() + text[1:]}."

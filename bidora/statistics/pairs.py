@@ -17,6 +17,9 @@ from bidora.statistics.resampling import weighted_ranks
 FEW_PAIRS = 50
 """Up to here all 2ⁿ ways of signs are counted exactly, also with ties: float64 holds the counts without rounding."""
 
+CHANCE = 0.05
+"""Where chance alone makes all pairs agree more often than this, which is up to five pairs, that they agree shows nothing."""
+
 
 class SignedRank(NamedTuple):
     """Result of Wilcoxon's signed-rank test: statistic, two-sided p, and the smallest p that so many pairs can give."""
@@ -125,7 +128,10 @@ class PairedDifference:
         if up == total or down == total:
             chance = f"; chance alone makes {total} of {total} agree in {100 * self.by_chance:.2g} % of cases"
             word = "higher" if up else "lower"
-            return f"{first} {word} than {second} in {total} of {total} {pair}s, {span}{chance}"
+            verdict = (
+                "Not shown beyond chance: " if total > 2 and self.by_chance > CHANCE else ""
+            )  # two say so themselves
+            return f"{verdict}{first} {word} than {second} in {total} of {total} {pair}s, {span}{chance}"
         verdict = "no clear direction"
         equal = f", equal in {total - up - down}" if total > up + down else ""
         return f"{first} higher than {second} in {up} of {total} {pair}s, lower in {down}{equal}, {span}: {verdict}"

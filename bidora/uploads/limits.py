@@ -52,15 +52,22 @@ def ending(name: str) -> str:
     return PurePosixPath(name.lower()).suffix
 
 
-def write_counted(source: BinaryIO, target: Path, limit: int) -> int:
-    """Copy in pieces, and stop as soon as it is too much; returns the number of bytes."""
+def write_counted(source: BinaryIO, target: Path, limit: int, *, called: str = "") -> int:
+    """Copy in pieces, and stop as soon as it is too much; returns the number of bytes.
+
+    Args:
+        source: what to copy.
+        target: a new file.
+        limit: most bytes.
+        called: what messages call the file; by default the target's name.
+    """
     written = 0
     with open(target, "xb") as handle:
         while piece := source.read(_CHUNK):
             written += len(piece)
             if written > limit:
                 raise refused(
-                    f"{target.name} has more than {limit:,} bytes",
+                    f"{called or target.name} has more than {limit:,} bytes",
                     "give the path instead, where the lab runs on your own machine, or use `bidora analyse`",
                 )
             handle.write(piece)

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -79,12 +79,13 @@ def receive(uploads: Sequence[Upload], folder: Path) -> Received:
         archives = [upload for upload in uploads if ending(upload.name) == ".zip"]
         if archives and len(uploads) > 1:
             raise refused("a .zip comes alone", "upload either the .zip or the files")
+        sent: dict[str, str] = {}
         if archives:
             unpack(archives[0], place)
         else:
-            _keep(uploads, place)
-        _check(place)
-        return Received(place, shown(_title(uploads)), _digest(place))
+            sent = _keep(uploads, place)
+        _check(place, sent)
+        return Received(place, _title(uploads), _digest(place))
     except OSError as error:
         remove(place)
         raise LabError(
@@ -95,8 +96,12 @@ def receive(uploads: Sequence[Upload], folder: Path) -> Received:
         raise
 
 
-def _keep(uploads: Sequence[Upload], place: Path) -> None:
-    """Single files: settings under PEFT's name, one weight file under the name that fits, shards under their own."""
+def _keep(uploads: Sequence[Upload], place: Path) -> dict[str, str]:
+    """Single files: settings under PEFT's name, one weight file under the name that fits, shards under their own.
+
+    Returns:
+        name here → what the sender calls it.
+    """
     weights = [upload for upload in uploads if ending(upload.name) == ".safetensors"]
     notes = [upload for upload in uploads if ending(upload.name) == ".json"]
     for upload in uploads:
@@ -130,11 +135,13 @@ def _keep(uploads: Sequence[Upload], place: Path) -> None:
         raise refused("two of the files have the same name", "choose each file once")
     left = UNPACKED_LIMIT
     for upload, name in wanted:
-        left -= write_counted(upload.content, place / name, SETTINGS_LIMIT if name == "adapter_config.json" else left)
+        limit = SETTINGS_LIMIT if name == "adapter_config.json" else left
+        left -= write_counted(upload.content, place / name, limit, called=_called(upload))
+    return {name: _called(upload) for upload, name in wanted}
 
 
-def _check(place: Path) -> None:
-    """Headers and settings of what was kept; messages name the file, never where it lies."""
+def _check(place: Path, sent: Mapping[str, str]) -> None:
+    """Headers and settings of what was kept; messages name the file as its sender does, never where it lies."""
     files = sorted(place.iterdir())
     weights = [path for path in files if path.suffix == ".safetensors"]
     if (place / "adapter_config.json").exists():
@@ -145,7 +152,8 @@ def _check(place: Path) -> None:
         try:
             check_header(path, limit=UPLOAD_HEADER_LIMIT)
         except LabError as error:
-            raise LabError(error.message.replace(str(path), path.name), hint=error.hint, kind=error.kind) from error
+            message = error.message.replace(str(path), sent.get(path.name, path.name))
+            raise LabError(message, hint=error.hint, kind=error.kind) from error
 
 
 def _digest(place: Path) -> str:
@@ -157,8 +165,12 @@ def _digest(place: Path) -> str:
 
 
 def _title(uploads: Sequence[Upload]) -> str:
-    first = next((each for each in uploads if ending(each.name) != ".json"), uploads[0])
-    return re.split(r"[/\\]", first.name)[-1] or "upload"
+    return _called(next((each for each in uploads if ending(each.name) != ".json"), uploads[0]))
+
+
+def _called(upload: Upload) -> str:
+    """What the sender calls a file, for showing."""
+    return shown(re.split(r"[/\\]", upload.name)[-1]) or "upload"
 
 
 def _sweep() -> None:
