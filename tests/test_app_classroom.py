@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import parse_qs
 
 import pytest
+from run_folders import write_comparison, write_run
 from test_replay import recorded
 
 from bidora.lessons import LESSONS, LessonLink
@@ -75,6 +77,17 @@ def test_a_prediction_is_answered_with_the_misconception(app):
     assert any(each.value == prediction.reply(0) for each in app.markdown)
     app.radio[0].set_value(prediction.right).run()
     assert any(each.value.startswith("**Yes.**") for each in app.markdown)
+
+
+@pytest.mark.parametrize("number", ["2", "4", "5"])
+def test_a_lesson_compares_recordings_whatever_the_visitor_trained_or_compared(app, recordings, number):
+    write_comparison(runs_root(), methods="lora dora bidora")
+    app.session_state["compared-last"] = [write_run(runs_root()).id]
+    opened(app, lesson=number)
+    (link,) = (each for each in app.get("page_link") if each.label == "Open the comparison")
+    query = parse_qs(link.query_string)
+    assert sorted(query["runs"][0].split(",")) == sorted(run.id for run in recordings)
+    assert set(query) <= {"part", "question", "runs"}
 
 
 def test_numbers_come_from_recordings(app, recordings):
