@@ -196,6 +196,32 @@ def test_a_slide_after_the_projector_was_opened_by_its_button(visitor):
     assert "project" not in page.url and "slide" not in page.url
 
 
+def test_slides_with_numbers_fit_on_a_wall_or_are_scrolled_by_keys(visitor):
+    page = visitor()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto("classroom?lesson=slope-and-correlation&project=1&slide=5")
+    appears(page.locator(".stPlotlyChart .main-svg"))
+    bar = page.locator(".st-key-projector-buttons").bounding_box()["y"]
+    lowest = page.get_by_text("Numbers from recorded runs")
+    until(lambda: lowest.bounding_box()["y"] + 20 < bar)
+    assert page.locator(".stPlotlyChart").bounding_box()["height"] > 300
+    page.set_viewport_size({"width": 1280, "height": 400})
+    until(lambda: page.evaluate("document.documentElement.scrollHeight > innerHeight"))
+    for key in ("PageDown", "End", "Space"):
+        page.keyboard.press("Home")
+        until(lambda: page.evaluate("scrollY") == 0)
+        page.keyboard.press(key)
+        until(lambda: page.evaluate("scrollY") > 0)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    for place in (6, 7, 8):
+        page.keyboard.press("ArrowRight")
+        appears(page.get_by_text(f"{place} of 12"))
+    until(lambda: lowest.bounding_box()["y"] + 20 < bar)
+    appears(page.get_by_text("Numbers from recorded runs of this lab · 2 of 2"))
+    page.keyboard.press("ArrowLeft")
+    appears(page.get_by_text("7 of 12"))
+
+
 def test_the_way_back_from_a_run_leaves_nothing_in_the_address(visitor):
     page = visitor()
     page.goto(f"runs?run={recordings()[0].id}")
