@@ -214,6 +214,15 @@ def test_a_teacher_opens_students_vote_and_the_result_waits_for_the_teacher(app,
     browser(STUDENT)
     opened(app, vote=code)
     assert not app.radio and app.get("plotly_chart"), "closed, and revealed to all"
+    assert "- **A**  LoRA\n- **B**  DoRA" in text(app), "the chart has letters only"
+
+
+def test_a_revealed_vote_on_the_wall_says_what_its_letters_mean(app, browser):
+    vote = open_vote("Which turns less?", ["LoRA", "DoRA"], browser=TEACHER, root=runs_root())
+    opened(app, vote=vote.code, project="1")
+    button(app, "Reveal the result").click().run()
+    assert not app.exception and app.get("plotly_chart")
+    assert "- **A**  LoRA\n- **B**  DoRA" in text(app)
 
 
 def test_a_vote_is_deleted_and_taken_back(app, browser):

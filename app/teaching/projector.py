@@ -18,18 +18,18 @@ html, .stApp {{background: {paper};}}
   position: static; height: auto; overflow: visible;}}
 [data-testid="stMainBlockContainer"]:has(.st-key-projector [data-testid="stPlotlyChart"]) {{
   max-width: none; padding-inline: max(1rem, 5vw);}}
-.st-key-projector:has([data-testid="stPlotlyChart"]) {{flex: none; height: max(100dvh - 10rem, 28rem); gap: 0.6rem;}}
-.st-key-projector :has([data-testid="stPlotlyChart"]) {{min-height: 0;}}
+.st-key-projector-figure {{flex: none; height: max(100dvh - 13rem, 26rem); gap: 0.6rem;}}
+.st-key-projector-figure :has([data-testid="stPlotlyChart"]) {{min-height: 0;}}
 .st-key-projector, .st-key-projector :is(p, li, h1, h2) {{color: {ink};}}
 .st-key-projector h1 {{font-size: clamp(1.9rem, 4.2vw, 3.6rem); line-height: 1.15; padding: 0 0 0.6rem 0;}}
 .st-key-projector :is(p, li) {{font-size: clamp(1.25rem, 2.4vw, 2.1rem); line-height: 1.4;}}
-.st-key-projector:has([data-testid="stPlotlyChart"]) h1 {{font-size: clamp(1.5rem, 3vw, 2.6rem); padding: 0;}}
+.st-key-projector:has([data-testid="stPlotlyChart"], [data-testid="stCode"]) h1 {{font-size: clamp(1.5rem, 3vw, 2.6rem); padding: 0;}}
 .st-key-projector ul {{padding-left: 1.2em;}}
 .st-key-projector [data-testid="stCaptionContainer"] p {{font-size: clamp(1rem, 1.4vw, 1.3rem);}}
 :is(.st-key-projector, .st-key-projector-buttons) [data-testid="stCaptionContainer"] {{opacity: 1; color: {ink};}}
 .st-key-projector [data-testid="stExpander"] p {{font-size: 1rem;}}
 @media (min-width: 900px) {{.st-key-projector [class*="st-key-wide-"] > * {{min-width: 0;}}}}
-@media (max-width: 640px) {{.st-key-projector:has([data-testid="stPlotlyChart"]) {{height: 46rem;}}}}
+@media (max-width: 640px) {{.st-key-projector-figure {{height: 46rem;}}}}
 .st-key-projector-buttons {{position: fixed; bottom: 0; left: 0; right: 0; z-index: 99; padding: 0.7rem max(1rem, 5vw);
   background: {paper}; border-top: 1px solid {ink};}}
 .st-key-projector-buttons [data-testid="stCaptionContainer"] p {{color: {ink}; font-size: 1.1rem;}}
@@ -53,9 +53,10 @@ def project(shown: Lesson) -> None:
     place = place_of(st.query_params.get("slide", ""), len(slides))
     slide = slides[place - 1]
     big_type()
-    with st.container(key="projector", height="stretch" if slide.figure else "content"):
+    with st.container(key="projector", height="content"):
         if slide.figure:
-            project_figure(slide.figure)
+            with st.container(key="projector-figure", height="stretch"):
+                project_figure(slide.figure)
         else:
             st.title(slide.title, anchor=False)
         if slide.text:
