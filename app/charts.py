@@ -23,6 +23,13 @@ _PANEL = 270
 """Pixels that a panel needs; where panels stand side by side, a narrow page scrolls them sideways."""
 
 
+_STILL = (
+    ".still {container-type: inline-size;} .still img {display: block; max-width: 100%;} .still .narrow {display: none;} "
+    "@container (max-width: 479px) {.still .wide {display: none;} .still .narrow {display: block;}}"
+)
+"""Below 480 pixels the letters of the wide picture would be smaller than 10."""
+
+
 class _Chart(NamedTuple):
     """A figure as it goes to the browser: the drawing, its title, and what is said about it."""
 
@@ -108,19 +115,20 @@ def _drawing() -> Any:
 
 
 def still_picture(pictures: Mapping[str, str], *, alt: str) -> str:
-    """HTML of a picture as the page is wide or narrow.
+    """HTML of a picture that is as wide or narrow as its place; of two, only the one that is seen is read aloud.
+
+    Streamlit takes the addresses out of a `<picture>`, so a query of the place's width chooses, which minds the menu, too.
 
     Args:
         pictures: "wide" and "narrow" → SVG.
         alt: what it shows, in a few words.
     """
-    wide, narrow = (
-        f"data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" for name in ("wide", "narrow")
+    images = (
+        f'<img class="{name}" src="data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" '
+        f'alt="{html.escape(alt)}">'
+        for name in ("wide", "narrow")
     )
-    return (
-        f'<picture class="still"><source media="(max-width: 1100px)" srcset="{narrow}">'
-        f'<img src="{wide}" alt="{html.escape(alt)}" style="display: block; max-width: 100%"></picture>'
-    )
+    return f'<style>{_STILL}</style><div class="still">{"".join(images)}</div>'
 
 
 def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> None:

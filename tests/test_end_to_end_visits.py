@@ -167,16 +167,31 @@ def test_the_comparison_is_there_before_the_lab_and_makes_way_for_it(lab, chrome
     page.goto(lab.url, wait_until="commit")
     still = page.locator("#first-view")
     expect(still.get_by_text("Each method against")).to_be_visible()
-    expect(still.locator(f".still-{scheme} img")).to_be_visible()
+    drawn = still.locator(f".still-{scheme} img.wide")
+    expect(drawn).to_be_visible()
     expect(page.locator("#root h1")).to_have_count(0)  # Streamlit's code is not there yet
-    place = still.locator(f".still-{scheme} img").bounding_box()
-    picture = page.locator("#root picture.still img")
+    place = drawn.bounding_box()
+    picture = page.locator("#root .still img.wide")
     picture.wait_for()
     expect(still).to_have_count(0)
     now = picture.bounding_box()
     assert abs(now["x"] - place["x"]) < 8 and abs(now["y"] - place["y"]) < 8, (place, now)
     page.get_by_role("link", name="Decompose a weight").click()
     expect(page.get_by_role("heading", name="Decompose", level=1)).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1280, "wide"), (800, "narrow"), (400, "narrow")])
+def test_the_first_picture_fits_its_page(lab, chrome, width, shown):
+    page = chrome.new_context(viewport={"width": width, "height": 800}).new_page()
+    page.route("**/static/js/index.*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))
+    page.goto(lab.url, wait_until="commit")
+    for part in ("#first-view .still-light", "#root"):
+        picture = page.locator(f"{part} .still img").filter(visible=True)
+        expect(picture).to_have_count(1, timeout=PATIENCE * 1000)
+        expect(picture).to_have_class(shown)
+        drawn = picture.evaluate("each => each.getBoundingClientRect().width / each.naturalWidth")
+        assert 0.8 < drawn <= 1, "letters of 13 pixels stay legible"
     page.context.close()
 
 
