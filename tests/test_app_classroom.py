@@ -11,6 +11,7 @@ from test_replay import recorded
 
 from bidora.lessons import LESSONS, LessonLink
 from bidora.lessons.ballots import tally
+from bidora.lessons.controls import SANDBOXES
 from bidora.lessons.replay import Clock
 from bidora.lessons.votes import open_vote, read_vote
 from bidora.runs import runs_root
@@ -146,6 +147,54 @@ def test_the_builder_makes_a_link_that_says_what_it_does(app):
         "two_levels?xi=0.3&hide=outer_rate&question=Where%20does%20m%20rest%3F" in each.value for each in app.code
     )
     assert "Hidden: Outer rate (of m)" in text(app)
+
+
+def test_the_builder_names_the_value_of_every_locked_control(app):
+    opened(app, tab="links")
+    app.selectbox(key="link-view").set_value("two_levels").run()
+    app.multiselect(key="link-set-two_levels").set_value(["xi"]).run()
+    app.text_input(key="link-two_levels-xi").set_value("0.5").run()
+    app.multiselect(key="link-lock-two_levels").set_value(["xi", "upper_steps"]).run()
+    assert not app.exception
+    assert any(each.value.endswith("two_levels?xi=0.5&upper_steps=0&lock=xi,upper_steps") for each in app.code)
+
+
+@pytest.mark.parametrize(
+    ("view", "query", "said", "gone"),
+    [
+        ("decompose", {"lock": "length"}, "Length of W: 2.6", ("length",)),
+        ("decompose", {"lock": "length", "length": "9"}, "Length of W: 2.6", ("length",)),
+        (
+            "two_levels",
+            {"lock": "xi,upper_steps", "xi": "0.5"},
+            "ξ: 0.5; Upper steps taken: 0",
+            ("xi", "upper_steps", "play", "pause", "one", "reset"),
+        ),
+    ],
+)
+def test_a_locked_control_stands_as_text_whether_the_link_sets_it_or_not(app, view, query, said, gone):
+    opened(app, view, **query)
+    assert f"Fixed for this lesson: {said}" in text(app).replace("\\", "")
+    (style,) = (each.proto.body for each in app.get("html") if "display: none" in each.proto.body)
+    assert style.count(".st-key-") == len(gone) and all(f".st-key-{name}" in style for name in gone)
+
+
+def test_what_a_link_says_of_controls_is_true_of_the_page(app):
+    opened(app, "decompose")
+    part = app.segmented_control(key="part")
+    found = {"part": part.value}
+    for name in part.options:
+        part.set_value(name).run()
+        found |= {each.key: each for kind in (app.slider, app.radio) for each in kind}
+        part = app.segmented_control(key="part")
+    opened(app, "two_levels")
+    found |= {each.key: each for kind in (app.slider, app.button) for each in kind}
+    for control in (*SANDBOXES["decompose"], *SANDBOXES["two_levels"]):
+        widget = found[control.name]
+        assert str(getattr(widget, "value", widget)) == control.start, control.name
+        if not control.options:
+            assert (widget.min, widget.max) == (control.low, control.high), control.name
+        assert {*control.buttons} <= {*found, "pause"}, "the button to pause is there while it plays"
 
 
 def test_the_builder_leaves_out_what_is_not_allowed(app):

@@ -9,7 +9,7 @@ import streamlit as st
 from app.page import all_runs, link
 from app.teaching.visitor import base, only_here
 from bidora.config import RunConfig, allowed_range
-from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of
+from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of, starts_of
 from bidora.lessons.links import QUESTION_LENGTH, SPEEDS, LessonLink, plain_question
 from bidora.lessons.replay import replayable
 from bidora.presets import PRESETS, SIZES
@@ -21,12 +21,16 @@ def links_part() -> None:
     """Build a link and try it."""
     st.markdown("A lesson link opens a view as you set it up, with your question above it.")
     view = st.selectbox("View", list(LINKED), key="link-view", format_func=LINKED.__getitem__)
+    preset = _preset() if view == "new_run" else ""
+    settings = _settings(view)
+    hide = _names(view, "hide", "Hide", "Not shown at all.")
+    lock = _names(view, "lock", "Lock", "Shown, but fixed.")
     made = LessonLink(
         view=view,
-        preset=_preset() if view == "new_run" else "",
-        settings=_settings(view),
-        hide=_names(view, "hide", "Hide", "Not shown at all."),
-        lock=_names(view, "lock", "Lock", "Shown, but fixed."),
+        preset=preset,
+        settings=starts_of(view, lock) | settings,
+        hide=hide,
+        lock=lock,
         runs=_runs(view),
         speed=_speed(view),
         question=plain_question(
