@@ -345,6 +345,19 @@ def test_a_replay_ends_at_the_end(app, recordings):
     assert app.slider[0].value == 20.0
 
 
+def test_runs_of_one_day_with_one_name_are_told_apart(app):
+    runs = [write_run(runs_root()) for _ in range(2)]
+    for run in runs:
+        run.update_meta(name="peptides LoRA, seed 0")
+    opened(app, tab="replay")
+    shown = app.multiselect(key="replay-runs").options
+    opened(app, tab="links")
+    app.selectbox(key="link-view").set_value("compare").run()
+    assert not app.exception
+    offered = app.multiselect(key="link-runs-compare").options
+    assert set(shown) == set(offered) == {f"peptides LoRA, seed 0 · {run.id}" for run in runs}
+
+
 def test_several_runs_share_a_clock(app, recordings):
     opened(app, replay=",".join(run.id for run in recordings) + ",../../x,20990101-000000-ffff")
     assert not app.exception

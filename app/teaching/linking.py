@@ -7,6 +7,7 @@ from dataclasses import fields
 import streamlit as st
 
 from app.page import all_runs, link
+from app.teaching.replaying import title_of
 from app.teaching.visitor import base, only_here
 from bidora.config import RunConfig, allowed_range
 from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of, starts_of
@@ -114,7 +115,7 @@ def _names(view: str, what: str, label: str, note: str) -> tuple[str, ...]:
 def _runs(view: str) -> tuple[str, ...]:
     if view not in ("compare", "classroom"):
         return ()
-    there = {run.id: str(run.meta.get("name") or run.id) for run in replayable(all_runs())}
+    there = {run.id: run for run in replayable(all_runs())}
     if not there:
         st.caption("There are no finished runs or recordings yet.")
         return ()
@@ -123,7 +124,7 @@ def _runs(view: str) -> tuple[str, ...]:
             "Runs",
             list(there),
             key=f"link-runs-{view}",
-            format_func=lambda run_id: f"{there[run_id]} · {run_id[:8]}",
+            format_func=lambda run_id: title_of(there[run_id]),
             max_selections=4 if view == "classroom" else 24,
         )
     )
