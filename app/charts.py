@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import streamlit as st
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _BAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "responsive": True}
 _PANEL = 270
 """Pixels that a panel needs; where panels stand side by side, a narrow page scrolls them sideways."""
+
+
+_STILL = (
+    ".still {container-type: inline-size;} .still img {display: block; max-width: 100%;} .still .narrow {display: none;} "
+    "@container (max-width: 479px) {.still .wide {display: none;} .still .narrow {display: block;}}"
+)
+"""Below 480 pixels the letters of the wide picture would be smaller than 10."""
 
 
 class _Chart(NamedTuple):
@@ -40,6 +47,7 @@ def show(
     kept: Hashable = None,
     level: int = 2,
     still: Mapping[str, str] | None = None,
+    projected: bool = False,
 ) -> None:
     """Draw a figure of bidora.figures with everything that belongs to it.
 
@@ -56,6 +64,7 @@ def show(
             where it must be. A stamp of runs is to be taken before they are read, or an older picture would be kept.
         level: of the title among the page's headings: one below the heading that it stands under, which is the page's
             own (1) on most pages. Those who listen to a page move along its headings, and a level left out misleads.
+        projected: on a wall: as high as the container around it leaves room, and nothing folded below.
         still: "wide" and "narrow" → SVG of the same figure, shown instead of it: the browser then need not read plotly.
     """
     drawing, title, meta = _chart(figure) if kept is None else _kept(f"{key} {st.context.theme.type} {kept!r}", figure)
@@ -66,16 +75,18 @@ def show(
     if wide:
         st.html(_scrolling(f"wide-{key}", panels * _PANEL))
     alt = title or "Chart, described below"
+    height: Literal["stretch", "content"] = "stretch" if projected else "content"
     if still:
         st.html(still_picture(still, alt=alt))
     else:
-        with st.container(key=f"wide-{key}" if wide else None):
-            st.plotly_chart(drawing, key=key, theme=None, width="stretch", config=_BAR, alt=alt)
+        with st.container(key=f"wide-{key}" if wide else None, height=height):
+            st.plotly_chart(drawing, key=key, theme=None, width="stretch", height=height, config=_BAR, alt=alt)
     if meta.get("convention"):
         st.caption(plain(str(meta["convention"])))
     for note in meta.get("notes") or ():
         st.caption(f":material/info: {plain(str(note))}")
-    _details(str(meta.get("alt", "")), key, table, code)
+    if not projected:
+        _details(str(meta.get("alt", "")), key, table, code)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -104,19 +115,20 @@ def _drawing() -> Any:
 
 
 def still_picture(pictures: Mapping[str, str], *, alt: str) -> str:
-    """HTML of a picture as the page is wide or narrow.
+    """HTML of a picture that is as wide or narrow as its place; of two, only the one that is seen is read aloud.
+
+    Streamlit takes the addresses out of a `<picture>`, so a query of the place's width chooses, which minds the menu, too.
 
     Args:
         pictures: "wide" and "narrow" → SVG.
         alt: what it shows, in a few words.
     """
-    wide, narrow = (
-        f"data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" for name in ("wide", "narrow")
+    images = (
+        f'<img class="{name}" src="data:image/svg+xml;base64,{base64.b64encode(pictures[name].encode()).decode()}" '
+        f'alt="{html.escape(alt)}">'
+        for name in ("wide", "narrow")
     )
-    return (
-        f'<picture class="still"><source media="(max-width: 1100px)" srcset="{narrow}">'
-        f'<img src="{wide}" alt="{html.escape(alt)}" style="display: block; max-width: 100%"></picture>'
-    )
+    return f'<style>{_STILL}</style><div class="still">{"".join(images)}</div>'
 
 
 def _details(alt: str, key: str, table: pandas.DataFrame | None, code: str) -> None:

@@ -64,9 +64,9 @@ def cold(runs: Path, rounds: int) -> Part:
                         page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
                     began = time.perf_counter()
                     page.goto(f"http://{lab.address}/", wait_until="commit")
-                    page.locator("picture.still img").filter(visible=True).first.wait_for(timeout=120_000)
+                    page.locator(".still img").filter(visible=True).first.wait_for(timeout=120_000)
                     seen = time.perf_counter() - began
-                    page.locator("#root picture.still img").filter(visible=True).wait_for(timeout=120_000)
+                    page.locator("#root .still img").filter(visible=True).wait_for(timeout=120_000)
                     page.locator("#first-view").wait_for(state="detached", timeout=120_000)
                     seconds.setdefault(f"comparison with its picture, {visit_name}", []).append(seen)
                     seconds.setdefault(f"links and menus answer, {visit_name}", []).append(time.perf_counter() - began)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import parse_qs
 
 import pytest
+from run_folders import write_comparison, write_run
 from test_replay import recorded
 
 from bidora.lessons import LESSONS, LessonLink
 from bidora.lessons.ballots import tally
+from bidora.lessons.controls import SANDBOXES
 from bidora.lessons.replay import Clock
 from bidora.lessons.votes import open_vote, read_vote
 from bidora.runs import runs_root
@@ -77,6 +80,17 @@ def test_a_prediction_is_answered_with_the_misconception(app):
     assert any(each.value.startswith("**Yes.**") for each in app.markdown)
 
 
+@pytest.mark.parametrize("number", ["2", "4", "5"])
+def test_a_lesson_compares_recordings_whatever_the_visitor_trained_or_compared(app, recordings, number):
+    write_comparison(runs_root(), methods="lora dora bidora")
+    app.session_state["compared-last"] = [write_run(runs_root()).id]
+    opened(app, lesson=number)
+    (link,) = (each for each in app.get("page_link") if each.label == "Open the comparison")
+    query = parse_qs(link.query_string)
+    assert sorted(query["runs"][0].split(",")) == sorted(run.id for run in recordings)
+    assert set(query) <= {"part", "question", "runs"}
+
+
 def test_numbers_come_from_recordings(app, recordings):
     from app.teaching import numbers
 
@@ -133,6 +147,54 @@ def test_the_builder_makes_a_link_that_says_what_it_does(app):
         "two_levels?xi=0.3&hide=outer_rate&question=Where%20does%20m%20rest%3F" in each.value for each in app.code
     )
     assert "Hidden: Outer rate (of m)" in text(app)
+
+
+def test_the_builder_names_the_value_of_every_locked_control(app):
+    opened(app, tab="links")
+    app.selectbox(key="link-view").set_value("two_levels").run()
+    app.multiselect(key="link-set-two_levels").set_value(["xi"]).run()
+    app.text_input(key="link-two_levels-xi").set_value("0.5").run()
+    app.multiselect(key="link-lock-two_levels").set_value(["xi", "upper_steps"]).run()
+    assert not app.exception
+    assert any(each.value.endswith("two_levels?xi=0.5&upper_steps=0&lock=xi,upper_steps") for each in app.code)
+
+
+@pytest.mark.parametrize(
+    ("view", "query", "said", "gone"),
+    [
+        ("decompose", {"lock": "length"}, "Length of W: 2.6", ("length",)),
+        ("decompose", {"lock": "length", "length": "9"}, "Length of W: 2.6", ("length",)),
+        (
+            "two_levels",
+            {"lock": "xi,upper_steps", "xi": "0.5"},
+            "ξ: 0.5; Upper steps taken: 0",
+            ("xi", "upper_steps", "play", "pause", "one", "reset"),
+        ),
+    ],
+)
+def test_a_locked_control_stands_as_text_whether_the_link_sets_it_or_not(app, view, query, said, gone):
+    opened(app, view, **query)
+    assert f"Fixed for this lesson: {said}" in text(app).replace("\\", "")
+    (style,) = (each.proto.body for each in app.get("html") if "display: none" in each.proto.body)
+    assert style.count(".st-key-") == len(gone) and all(f".st-key-{name}" in style for name in gone)
+
+
+def test_what_a_link_says_of_controls_is_true_of_the_page(app):
+    opened(app, "decompose")
+    part = app.segmented_control(key="part")
+    found = {"part": part.value}
+    for name in part.options:
+        part.set_value(name).run()
+        found |= {each.key: each for kind in (app.slider, app.radio) for each in kind}
+        part = app.segmented_control(key="part")
+    opened(app, "two_levels")
+    found |= {each.key: each for kind in (app.slider, app.button) for each in kind}
+    for control in (*SANDBOXES["decompose"], *SANDBOXES["two_levels"]):
+        widget = found[control.name]
+        assert str(getattr(widget, "value", widget)) == control.start, control.name
+        if not control.options:
+            assert (widget.min, widget.max) == (control.low, control.high), control.name
+        assert {*control.buttons} <= {*found, "pause"}, "the button to pause is there while it plays"
 
 
 def test_the_builder_leaves_out_what_is_not_allowed(app):
@@ -201,6 +263,15 @@ def test_a_teacher_opens_students_vote_and_the_result_waits_for_the_teacher(app,
     browser(STUDENT)
     opened(app, vote=code)
     assert not app.radio and app.get("plotly_chart"), "closed, and revealed to all"
+    assert "- **A**  LoRA\n- **B**  DoRA" in text(app), "the chart has letters only"
+
+
+def test_a_revealed_vote_on_the_wall_says_what_its_letters_mean(app, browser):
+    vote = open_vote("Which turns less?", ["LoRA", "DoRA"], browser=TEACHER, root=runs_root())
+    opened(app, vote=vote.code, project="1")
+    button(app, "Reveal the result").click().run()
+    assert not app.exception and app.get("plotly_chart")
+    assert "- **A**  LoRA\n- **B**  DoRA" in text(app)
 
 
 def test_a_vote_is_deleted_and_taken_back(app, browser):
@@ -272,6 +343,19 @@ def test_a_replay_ends_at_the_end(app, recordings):
     assert not app.exception
     assert not app.session_state["replay-clock"].playing
     assert app.slider[0].value == 20.0
+
+
+def test_runs_of_one_day_with_one_name_are_told_apart(app):
+    runs = [write_run(runs_root()) for _ in range(2)]
+    for run in runs:
+        run.update_meta(name="peptides LoRA, seed 0")
+    opened(app, tab="replay")
+    shown = app.multiselect(key="replay-runs").options
+    opened(app, tab="links")
+    app.selectbox(key="link-view").set_value("compare").run()
+    assert not app.exception
+    offered = app.multiselect(key="link-runs-compare").options
+    assert set(shown) == set(offered) == {f"peptides LoRA, seed 0 · {run.id}" for run in runs}
 
 
 def test_several_runs_share_a_clock(app, recordings):

@@ -194,16 +194,31 @@ def test_the_comparison_is_there_before_the_lab_and_makes_way_for_it(lab, chrome
     page.goto(lab.url, wait_until="commit")
     still = page.locator("#first-view")
     expect(still.get_by_text("Each method against")).to_be_visible()
-    expect(still.locator(f".still-{scheme} img")).to_be_visible()
+    drawn = still.locator(f".still-{scheme} img.wide")
+    expect(drawn).to_be_visible()
     expect(page.locator("#root h1")).to_have_count(0)  # Streamlit's code is not there yet
-    place = still.locator(f".still-{scheme} img").bounding_box()
-    picture = page.locator("#root picture.still img")
+    place = drawn.bounding_box()
+    picture = page.locator("#root .still img.wide")
     picture.wait_for()
     expect(still).to_have_count(0)
     now = picture.bounding_box()
     assert abs(now["x"] - place["x"]) < 8 and abs(now["y"] - place["y"]) < 8, (place, now)
     page.get_by_role("link", name="Decompose a weight").click()
     expect(page.get_by_role("heading", name="Decompose", level=1)).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1280, "wide"), (800, "narrow"), (400, "narrow")])
+def test_the_first_picture_fits_its_page(lab, chrome, width, shown):
+    page = chrome.new_context(viewport={"width": width, "height": 800}).new_page()
+    page.route("**/static/js/index.*.js", lambda route: (page.wait_for_timeout(1500), route.continue_()))
+    page.goto(lab.url, wait_until="commit")
+    for part in ("#first-view .still-light", "#root"):
+        picture = page.locator(f"{part} .still img").filter(visible=True)
+        expect(picture).to_have_count(1, timeout=PATIENCE * 1000)
+        expect(picture).to_have_class(shown)
+        drawn = picture.evaluate("each => each.getBoundingClientRect().width / each.naturalWidth")
+        assert 0.8 < drawn <= 1, "letters of 13 pixels stay legible"
     page.context.close()
 
 
@@ -221,6 +236,32 @@ def test_a_slide_after_the_projector_was_opened_by_its_button(visitor):
     page.get_by_role("button", name="Leave", exact=True).click()
     appears(page.get_by_role("heading", name="Closing question"))
     assert "project" not in page.url and "slide" not in page.url
+
+
+def test_slides_with_numbers_fit_on_a_wall_or_are_scrolled_by_keys(visitor):
+    page = visitor()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto("classroom?lesson=slope-and-correlation&project=1&slide=5")
+    appears(page.locator(".stPlotlyChart .main-svg"))
+    bar = page.locator(".st-key-projector-buttons").bounding_box()["y"]
+    lowest = page.get_by_text("Numbers from recorded runs")
+    until(lambda: lowest.bounding_box()["y"] + 20 < bar)
+    assert page.locator(".stPlotlyChart").bounding_box()["height"] > 300
+    page.set_viewport_size({"width": 1280, "height": 400})
+    until(lambda: page.evaluate("document.documentElement.scrollHeight > innerHeight"))
+    for key in ("PageDown", "End", "Space"):
+        page.keyboard.press("Home")
+        until(lambda: page.evaluate("scrollY") == 0)
+        page.keyboard.press(key)
+        until(lambda: page.evaluate("scrollY") > 0)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    for place in (6, 7, 8):
+        page.keyboard.press("ArrowRight")
+        appears(page.get_by_text(f"{place} of 12"))
+    until(lambda: lowest.bounding_box()["y"] + 20 < bar)
+    appears(page.get_by_text("Numbers from recorded runs of this lab · 2 of 2"))
+    page.keyboard.press("ArrowLeft")
+    appears(page.get_by_text("7 of 12"))
 
 
 def test_the_way_back_from_a_run_leaves_nothing_in_the_address(visitor):

@@ -24,7 +24,7 @@ from bidora.lessons.browsers import browser_of, mark_of
 from bidora.lessons.controls import LINKED, LOCAL, SANDBOXES, allowed, hideable, names_of
 from bidora.lessons.evidence import EVIDENCE, NONE, replay_runs
 from bidora.lessons.links import QUESTION_LENGTH, plain_question, run_ids
-from bidora.lessons.slides import place_of, slides_of
+from bidora.lessons.slides import Numbers, place_of, slides_of
 from bidora.lessons.votes import MOST_BALLOTS, change, delete, open_vote, own_votes, read_vote, restore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,13 +124,37 @@ def test_published_numbers_are_those_that_were_read():
 
 def test_slides_show_one_thing_each_and_no_notes():
     for taught in LESSONS:
-        slides = slides_of(taught)
+        slides = slides_of(taught, {key: Numbers(["Sentence."], drawn=True) for key in EVIDENCE})
         text = " ".join(f"{slide.title} {slide.text} {' '.join(slide.points)}" for slide in slides)
         assert all(step.say not in text and step.see not in text for step in taught.steps)
         assert all(step.task in text for step in taught.steps[1:-1])
         assert slides[1].text == taught.prediction.question
-        assert all(not (slide.text and slide.evidence) for slide in slides)
+        assert all(bool(slide.text) + bool(slide.numbers) + bool(slide.figure) == 1 for slide in slides)
+        assert [slide.figure for slide in slides if slide.figure] == [
+            step.evidence for step in taught.steps if step.evidence
+        ]
         assert slides[-1].text == taught.answer
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        ([50] * 6, [6]),
+        ([147, 147, 148, 160], [2, 2]),
+        ([118, 107, 117, 107, 117, 119], [3, 3]),
+        ([146, 174, 133, 119, 164, 36, 141], [2, 2, 3]),
+        ([20, 2000], [1, 1]),
+        ([], []),
+    ],
+)
+def test_sentences_are_spread_over_the_slides_that_they_need(lengths, parts):
+    taught = LESSONS[0]
+    key = next(step.evidence for step in taught.steps if step.evidence)
+    sentences = ["x" * length for length in lengths]
+    told = [slide for slide in slides_of(taught, {key: Numbers(sentences)}) if slide.numbers]
+    assert [len(slide.numbers) for slide in told] == parts
+    assert [each for slide in told for each in slide.numbers] == sentences
+    assert all((" · " in slide.footer) == (len(parts) > 1) for slide in told)
 
 
 @pytest.mark.parametrize(("text", "place"), [("", 1), ("3", 3), ("0", 1), ("99", 8), ("-1", 1), ("x", 1), ("9" * 9, 1)])

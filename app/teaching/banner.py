@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain
-from bidora.lessons.controls import SANDBOXES, label_of
+from bidora.lessons.controls import SANDBOXES, buttons_of, label_of, starts_of
 from bidora.lessons.links import LessonLink, read_link
 
 
@@ -13,7 +13,7 @@ def lesson_banner(view: str) -> None:
     """Show what a lesson link asks of a view; nothing where the address is an ordinary one.
 
     New run obeys hide and lock itself. In the sandboxes a hidden control is taken off the page, and a locked one stands
-    as text instead of as a control.
+    as text instead of as a control, without the buttons that would change it.
     """
     link = read_link(view, st.query_params)
     if link is None or not (link.question or link.hide or link.lock):
@@ -26,11 +26,10 @@ def lesson_banner(view: str) -> None:
 
 
 def _take_away(link: LessonLink) -> None:
-    fixed = [
-        f"{label_of(link.view, name)}: {plain(link.settings[name])}" for name in link.lock if name in link.settings
-    ]
+    values = starts_of(link.view, link.lock) | dict(link.settings)
+    fixed = [f"{label_of(link.view, name)}: {plain(values[name])}" for name in link.lock]
     if fixed:
         st.caption(f":material/lock: Fixed for this lesson: {'; '.join(fixed)}")
-    gone = ", ".join(f".st-key-{name}" for name in (*link.hide, *link.lock))
+    gone = ", ".join(f".st-key-{name}" for name in (*link.hide, *link.lock, *buttons_of(link.view, link.lock)))
     if gone:
         st.html(f"<style>{gone} {{display: none;}}</style>")

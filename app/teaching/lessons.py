@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import plain
+from app.comparing.reading import of_runs
 from app.page import explained, go, link, root
 from app.teaching.numbers import material, show_evidence
 from app.teaching.visitor import base, browser, only_here
+from bidora.analysis import suggested
 from bidora.glossary import entry_of
 from bidora.lessons import LESSONS, Lesson, LessonLink, Prediction, Step, lesson
 from bidora.lessons.evidence import replay_runs
@@ -117,7 +119,9 @@ def _step(step: Step, number: int, *, key: str, notes: bool) -> None:
 def _link(label: str, target: LessonLink) -> None:
     """A link into a view; links to recordings are filled with those that are there."""
     query = target.query()
-    if target.view == "classroom":
+    if target.view == "compare" and not target.runs:  # else the page would show what this visitor last compared
+        query["runs"] = ",".join(run.id for run in of_runs(suggested, material()))
+    elif target.view == "classroom":
         query["replay"] = ",".join(run.id for run in replay_runs(material()))
         if not query["replay"]:
             st.caption("There is no recording to replay yet; any finished run of your own will do.")

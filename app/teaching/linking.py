@@ -7,9 +7,10 @@ from dataclasses import fields
 import streamlit as st
 
 from app.page import all_runs, link
+from app.teaching.replaying import title_of
 from app.teaching.visitor import base, only_here
 from bidora.config import RunConfig, allowed_range
-from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of
+from bidora.lessons.controls import LINKED, SANDBOXES, allowed, hideable, label_of, names_of, starts_of
 from bidora.lessons.links import QUESTION_LENGTH, SPEEDS, LessonLink, plain_question
 from bidora.lessons.replay import replayable
 from bidora.presets import PRESETS, SIZES
@@ -21,12 +22,16 @@ def links_part() -> None:
     """Build a link and try it."""
     st.markdown("A lesson link opens a view as you set it up, with your question above it.")
     view = st.selectbox("View", list(LINKED), key="link-view", format_func=LINKED.__getitem__)
+    preset = _preset() if view == "new_run" else ""
+    settings = _settings(view)
+    hide = _names(view, "hide", "Hide", "Not shown at all.")
+    lock = _names(view, "lock", "Lock", "Shown, but fixed.")
     made = LessonLink(
         view=view,
-        preset=_preset() if view == "new_run" else "",
-        settings=_settings(view),
-        hide=_names(view, "hide", "Hide", "Not shown at all."),
-        lock=_names(view, "lock", "Lock", "Shown, but fixed."),
+        preset=preset,
+        settings=starts_of(view, lock) | settings,
+        hide=hide,
+        lock=lock,
         runs=_runs(view),
         speed=_speed(view),
         question=plain_question(
@@ -110,7 +115,7 @@ def _names(view: str, what: str, label: str, note: str) -> tuple[str, ...]:
 def _runs(view: str) -> tuple[str, ...]:
     if view not in ("compare", "classroom"):
         return ()
-    there = {run.id: str(run.meta.get("name") or run.id) for run in replayable(all_runs())}
+    there = {run.id: run for run in replayable(all_runs())}
     if not there:
         st.caption("There are no finished runs or recordings yet.")
         return ()
@@ -119,7 +124,7 @@ def _runs(view: str) -> tuple[str, ...]:
             "Runs",
             list(there),
             key=f"link-runs-{view}",
-            format_func=lambda run_id: f"{there[run_id]} · {run_id[:8]}",
+            format_func=lambda run_id: title_of(there[run_id]),
             max_selections=4 if view == "classroom" else 24,
         )
     )

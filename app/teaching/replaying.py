@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import charts
 from app.charts import plain
-from app.page import all_runs, explained, known_run, theme
+from app.page import all_runs, explained, is_recording, known_run, theme
 from bidora import figures
 from bidora.figures.replay import standing
 from bidora.lessons.links import run_ids
@@ -38,7 +38,7 @@ def replay_part() -> None:
         list(there),
         default=_asked(there),
         key="replay-runs",
-        format_func=lambda run_id: _title(there[run_id]),
+        format_func=lambda run_id: title_of(there[run_id]),
         max_selections=MOST_RUNS,
         help="One to four finished runs. With one, single layers are drawn, too.",
         on_change=_remember,
@@ -61,8 +61,10 @@ def _remember() -> None:
     st.session_state.pop("replay-clock", None)
 
 
-def _title(run: Run) -> str:
-    return f"{run.meta.get('name') or run.id}{' · recording' if 'recording' in run.meta else ''} · {run.id[:8]}"
+def title_of(run: Run) -> str:
+    """A run in a list to choose from; with its whole id, as runs of one day may have one name."""
+    name = [str(run.meta["name"])] if run.meta.get("name") else []
+    return " · ".join([*name, run.id, *(["recording"] if is_recording(run) else [])])
 
 
 @st.cache_data(show_spinner="Reading the recording", max_entries=16, ttl=600)

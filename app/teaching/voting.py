@@ -103,6 +103,8 @@ def _ballot(vote: Vote) -> None:
         st.success(f"Your vote is in: {_named(vote, before)}.{until}")
     elif not vote.open:
         st.info("This vote is closed.")
+    if not vote.open:
+        _options(vote)
     st.caption("Nobody sees who chose what: only your choice is kept, under a mark that fits this vote alone.")
     st.fragment(_result_for_all, run_every=LOOK if vote.open else None)(vote)
     if not (vote.open or vote.revealed):
@@ -124,11 +126,13 @@ def _watch(vote: Vote) -> None:
         big_type()
     with st.container(key="projector" if projected else None):
         st.title(plain(vote.question), anchor=False)
-        if not (projected and vote.revealed):  # the result names the options once more, and needs the room
-            st.markdown("\n".join(f"- {_named(vote, place)}" for place in range(len(vote.options))))
-        st.markdown(f"Vote with the code **{vote.code}**" + ("" if vote.open else " (closed)"))
-        if vote.open or not projected:
-            st.code(f"{base()}classroom?vote={vote.code}", language=None, wrap_lines=True)
+        beside = projected and vote.revealed  # one below the other, options and result leave the wall
+        words, result = st.columns(2, gap="large") if beside else (st.container(), None)
+        with words:
+            _options(vote)
+            st.markdown(f"Vote with the code **{vote.code}**" + ("" if vote.open else " (closed)"))
+            if vote.open or not projected:
+                st.code(f"{base()}classroom?vote={vote.code}", language=None, wrap_lines=True)
     with st.container(horizontal=True, key="projector-buttons", vertical_alignment="center"):
         _button("Hide the result" if vote.revealed else "Reveal the result", vote, revealed=not vote.revealed)
         _button("Open again" if not vote.open else "Close the vote", vote, open=not vote.open)
@@ -136,7 +140,8 @@ def _watch(vote: Vote) -> None:
             link("classroom", "Leave", icon=":material/close:", vote=vote.code)
         else:
             link("classroom", "Projector", icon=":material/cast:", vote=vote.code, project="1")
-    st.fragment(_count, run_every=LOOK if vote.open else None)(vote, large=projected)
+    with result or st.container():
+        st.fragment(_count, run_every=LOOK if vote.open else None)(vote, large=projected)
     if not projected:
         _more(vote)
 
@@ -190,7 +195,12 @@ def _count(known: Vote, *, large: bool) -> None:
 def _bars(vote: Vote, *, large: bool) -> None:
     right = vote.answer if not vote.open else -1  # the answer would sway those who have not voted
     figure = figures.vote_result(vote.options, tally(vote, root()), right=right, template=theme(), large=large)
-    charts.show(figure, key=f"result-{vote.code}")
+    charts.show(figure, key=f"result-{vote.code}", projected=large)
+
+
+def _options(vote: Vote) -> None:
+    """All options with their letters: the chart has room for letters only."""
+    st.markdown("\n".join(f"- {_named(vote, place)}" for place in range(len(vote.options))))
 
 
 def _named(vote: Vote, place: int) -> str:

@@ -266,9 +266,10 @@ def wrapped(text: str, *, width: int = 120) -> list[str]:
     return lines
 
 
-def grid_columns(panels: int) -> int:
-    """How many panels stand side by side: three at most, and four as two by two."""
-    return 2 if panels == 4 else min(panels, 3)
+def grid_columns(panels: int, *, most: int = 3) -> int:
+    """How many panels stand side by side: as few rows as there can be, about as many in each; so four are two by two."""
+    rows = -(-panels // most)
+    return -(-panels // rows)
 
 
 def empty(title: str, why: str, *, template: str) -> go.Figure:

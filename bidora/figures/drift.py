@@ -37,8 +37,17 @@ def magnitude_drift(dynamics: pandas.DataFrame, *, axis: str = "output", templat
     )
 
 
-def direction_drift(dynamics: pandas.DataFrame, *, axis: str = "output", template: str = "light") -> go.Figure:
-    """Angle in degrees between each layer's direction and its pretrained one; as `magnitude_drift`."""
+def direction_drift(
+    dynamics: pandas.DataFrame, *, axis: str = "output", template: str = "light", side_by_side: int = 3
+) -> go.Figure:
+    """Angle in degrees between each layer's direction and its pretrained one; as `magnitude_drift`.
+
+    Args:
+        dynamics: as there.
+        axis: as there.
+        template: as there.
+        side_by_side: panels in a row, at most.
+    """
     return _drift(
         dynamics,
         "angle_degrees",
@@ -48,6 +57,7 @@ def direction_drift(dynamics: pandas.DataFrame, *, axis: str = "output", templat
         diverging=False,
         axis=axis,
         template=template,
+        side_by_side=side_by_side,
     )
 
 
@@ -61,6 +71,7 @@ def _drift(
     diverging: bool,
     axis: str,
     template: str,
+    side_by_side: int = 3,
 ) -> go.Figure:
     from plotly.subplots import make_subplots
 
@@ -68,7 +79,7 @@ def _drift(
     if not labels or column not in dynamics:
         return empty(title, "No weight dynamics were recorded.", template=template)
     tables = {label: _by_row_and_step(dynamics[dynamics["label"] == label], column) for label in labels}
-    columns = grid_columns(len(labels))
+    columns = grid_columns(len(labels), most=side_by_side)
     rows = -(-len(labels) // columns)
     figure = make_subplots(
         rows=rows,

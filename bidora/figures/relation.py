@@ -35,6 +35,7 @@ def magnitude_vs_direction(
     shared_axes: bool = True,
     axis: str = "output",
     template: str = "light",
+    side_by_side: int = 3,
 ) -> go.Figure:
     """One point per layer, module and checkpoint (paler: earlier); line and 95 % band of the fit in each panel.
 
@@ -44,6 +45,7 @@ def magnitude_vs_direction(
         shared_axes: the same axes in all panels, to compare sizes; else each its own, to see shapes.
         axis: which units carry a magnitude, for the line below.
         template: "light", "dark" or a plotly template.
+        side_by_side: panels in a row, at most.
     """
     from plotly.subplots import make_subplots
 
@@ -52,7 +54,7 @@ def magnitude_vs_direction(
         return empty(TITLE, "No weight dynamics were recorded.", template=template)
     fits = fits or {label: fit_dynamics(points[points["label"] == label]) for label in labels}
     looks = styles_of(points, template=template)
-    columns = grid_columns(len(labels))
+    columns = grid_columns(len(labels), most=side_by_side)
     rows = -(-len(labels) // columns)
     figure = make_subplots(
         rows=rows,

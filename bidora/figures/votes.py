@@ -28,7 +28,7 @@ def vote_result(
     total, size = sum(counts), 24 if large else 15
     letters = [f"<b>{'ABCDEF'[place]}</b>" for place in range(len(options))]
     texts = [
-        f" {count}" + (f" ({100 * count / total:.0f} %)" if total else "") + (" · right" if place == right else "")
+        f" {count}" + (f" ({100 * count / total:.0f} %)" if total else "") + ("<br> right" if place == right else "")
         for place, count in enumerate(counts)
     ]
     figure = go.Figure(
@@ -49,7 +49,7 @@ def vote_result(
         )
     )
     figure.update_yaxes(autorange="reversed", tickfont=dict(size=size), type="category")
-    figure.update_xaxes(title_text="votes", rangemode="tozero", range=[0, max(1, 1.35 * max(counts))])
+    figure.update_xaxes(title_text="votes", rangemode="tozero", range=[0, max(1, 1.45 * max(counts))])
     figure.update_xaxes(tickformat="d", tick0=0, dtick=max(1, -(-max(counts) // 5)))
     said = "; ".join(f"{option}: {count}" for option, count in zip(options, counts))
     return finish(
@@ -58,6 +58,6 @@ def vote_result(
         alt=f"{said}." + (f" Right: {options[right]}." if right >= 0 else ""),
         convention=f"{counted(total, 'vote')}, one per browser",
         template=template,
-        height=140 + (86 if large else 62) * len(options),
+        height=140 + (72 if large else 62) * len(options),
         legend=False,
     )

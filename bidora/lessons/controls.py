@@ -28,16 +28,20 @@ class Control:
     Attributes:
         name: its parameter in the address; also the key of its widget.
         label: in words.
+        start: what it is where the address does not set it.
         options: allowed words; () for numbers.
         low: smallest number.
         high: largest number.
+        buttons: keys of buttons that change it, too.
     """
 
     name: str
     label: str
+    start: str
     options: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 0.0
+    buttons: tuple[str, ...] = ()
 
     def allows(self, value: str) -> bool:
         """Whether the control can be set to this."""
@@ -52,26 +56,27 @@ class Control:
 
 SANDBOXES = {
     "decompose": (
-        Control("part", "Part of the page", ("A vector", "A matrix", "What an update reaches")),
-        Control("length", "Length of W", (), 0.2, 4.0),
-        Control("turn", "Turn of W in degrees", (), -180, 180),
-        Control("axis", "Norm axis", ("output", "input")),
-        Control("change", "What changes", ("lengths", "headings", "both")),
-        Control("percent", "Largest change of a length in %", (), 0, 80),
-        Control("degrees", "Turn of every row in degrees", (), 0, 80),
-        Control("turning", "Rows turn towards", ("own", "shared")),
+        Control("part", "Part of the page", "A vector", ("A vector", "A matrix", "What an update reaches")),
+        Control("length", "Length of W", "2.6", (), 0.2, 3.0),
+        Control("turn", "Turn of W in degrees", "25", (), -180, 180),
+        Control("axis", "Norm axis", "output", ("output", "input")),
+        Control("change", "What changes", "lengths", ("lengths", "headings", "both")),
+        Control("percent", "Largest change of a length in %", "30", (), 0, 80),
+        Control("degrees", "Turn of every row in degrees", "30", (), 0, 80),
+        Control("turning", "Rows turn towards", "own", ("own", "shared")),
     ),
     "two_levels": (
-        Control("xi", "ξ", (), 0.0, 1.0),
-        Control("lower_steps", "Lower steps per upper step", (), 1, 20),
-        Control("lower_rate", "Lower rate (of V)", (), 0.05, 0.5),
-        Control("outer_rate", "Outer rate (of m)", (), 0.02, 1.0),
-        Control("upper_steps", "Upper steps taken", (), 0, 150),
+        Control("xi", "ξ", "0.0", (), 0.0, 1.0),
+        Control("lower_steps", "Lower steps per upper step", "5", (), 1, 20),
+        Control("lower_rate", "Lower rate (of V)", "0.2", (), 0.05, 0.5),
+        Control("outer_rate", "Outer rate (of m)", "0.1", (), 0.02, 1.0),
+        Control("upper_steps", "Upper steps taken", "0", (), 0, 150, ("play", "pause", "one", "reset")),
     ),
     "compare": (
         Control(
             "part",
             "Part of the page",
+            "Scores",
             ("Scores", "Settings", "Curves", "Weights", "Two levels", "Cost", "Samples"),
         ),
     ),
@@ -116,6 +121,18 @@ def label_of(view: str, name: str) -> str:
         return PARTS[name]
     found = [each.label for each in SANDBOXES.get(view, ()) if each.name == name]
     return found[0] if found else name.replace("_", " ")
+
+
+def starts_of(view: str, names: Iterable[str]) -> dict[str, str]:
+    """Control of a sandbox → what it is where the address does not set it; New run's depend on the preset."""
+    there = set(names)
+    return {each.name: each.start for each in SANDBOXES.get(view, ()) if each.name in there}
+
+
+def buttons_of(view: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Keys of buttons that change one of these controls."""
+    there = set(names)
+    return tuple(key for each in SANDBOXES.get(view, ()) if each.name in there for key in each.buttons)
 
 
 def allowed(view: str, name: str, value: str) -> bool:
