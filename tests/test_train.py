@@ -266,7 +266,7 @@ def test_what_is_recorded_until_the_next_upper_step_outlives_a_stop(
     tiny_bert: Path, table: Path, tmp_path: Path
 ) -> None:
     # 100 steps: a line of the log every second step, so that step 5 lies between two lines
-    settings: dict[str, Any] = dict(steps=100, batch_size=2, unroll_steps=3, record_every=1, retrain="none")
+    settings: dict[str, Any] = dict(steps=100, batch_size=2, unroll_steps=3, record_every=5, retrain="none")
     whole, stopped = (run_of(tmp_path / name, tiny_bert, table, **settings) for name in ("whole", "stopped"))
 
     def stop_soon(text: str, done: float, total: float) -> None:
