@@ -219,6 +219,9 @@ def test_the_first_picture_fits_its_page(lab, chrome, width, shown):
         expect(picture).to_have_class(shown)
         drawn = picture.evaluate("each => each.getBoundingClientRect().width / each.naturalWidth")
         assert 0.8 < drawn <= 1, "letters of 13 pixels stay legible"
+    door = page.get_by_role("link", name="Decompose a weight")
+    expect(door).to_be_visible()
+    assert door.bounding_box()["height"] < 45, "its words stand in one line"
     page.context.close()
 
 
