@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from bidora.errors import LabError
 from bidora.runs import ACTIVE, Run
+from bidora.runs.standing import half_checkpoints
 
 BEAT_SECONDS = 20.0
 """Time between two signs of life; imports, downloads and long tests write no status of their own."""
@@ -83,10 +84,15 @@ def explained(error: BaseException) -> LabError | None:
 
 
 def _tells_of_a_full_disk(error: BaseException) -> bool:
-    """Python and safetensors say so; torch.save only says where it failed, in its writer of archives."""
+    """Python and safetensors say so; torch.save only says where it failed, in its writer of archives (torch.load: reader)."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, Exception) and any(words in str(error) for words in _FULL_DISK)
+    text = str(error)
+    return (
+        isinstance(error, Exception)
+        and any(words in text for words in _FULL_DISK)
+        and "PytorchStreamReader" not in text
+    )
 
 
 _FULL_DISK = ("(os error 28)", "(os error 122)", "inline_container.cc", "PytorchStreamWriter failed")
@@ -118,6 +124,5 @@ def _record_end(run: Run, error: BaseException, known: LabError | None) -> None:
 
 def _drop_half_a_checkpoint(run: Run) -> None:
     """What the full disk cut off is of no use, and its room is needed to say what happened."""
-    for folder in run.checkpoints_dir.glob("*/*"):
-        if folder.is_dir() and not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in half_checkpoints(run.path):
+        shutil.rmtree(folder, ignore_errors=True)

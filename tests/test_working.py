@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from bidora.config import RunConfig
 from bidora.errors import LabError
 from bidora.runs import Run
-from bidora.working import working_on
+from bidora.working import explained, working_on
 
 FULL = [
     OSError(errno.ENOSPC, "No space left on device"),
@@ -35,6 +36,16 @@ def test_a_full_disk_is_told_by_whoever_wrote_and_half_a_checkpoint_goes(error, 
         and "bidora resume" in run.status["error"]["hint"]
     )
     assert whole.is_dir() and not half.exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_full_disk(tmp_path):
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "x.pt")
+    whole = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RuntimeError, match="PytorchStreamReader") as caught:
+        torch.load(tmp_path / "x.pt", weights_only=True)
+    assert explained(caught.value) is None
+    assert explained(RuntimeError(f"[enforce fail at inline_container.cc:1] . {caught.value}")) is None
 
 
 def test_other_errors_keep_their_words_and_leave_checkpoints_alone(tmp_path):

@@ -76,7 +76,7 @@ def _list(args: argparse.Namespace) -> int:
             for row in rows
         ]
         print(table(["id", "name", "state", "step", "score", "age"], shown))
-    for name, why in unreadable_runs(args.root):
+    for name, why in unreadable_runs(args.root, readable={run.id for run in runs}):
         print(f"left out: {name} ({why})", file=sys.stderr)
     if args.csv:
         _write_table(args, runs)

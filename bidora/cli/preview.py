@@ -26,8 +26,8 @@ def preview(config: RunConfig) -> str:
     task = get_task(config.task)
     model = get_model(config.model or task.default_model)
     found = (*check_length(config, task), check_layers(config, model), check_device(config))
-    machine = [each for each in found if each is not None]
-    for each in machine:
+    checks = [each for each in found if each is not None]
+    for each in checks:
         refuse_failed(each)
     of_data = [each for each in check_splits(config, task) if each.topic in ("classes", "remark")]
     hub = model.package is None and not model.folder
@@ -42,7 +42,7 @@ def preview(config: RunConfig) -> str:
         ("model", f"{model.title}{known}; {where}"),
         ("method", method_in_words(config)),
         ("phases", phases_in_words(config)),
-        *((each.topic, each.sentence) for each in machine),
+        *((each.topic, each.sentence) for each in checks),
         *(("note", note(each)) for each in (*of_data, *remarks(config))),
         ("command", shlex.join(["bidora", "run", *config.flags()])),
     ]

@@ -11,7 +11,7 @@ from bidora.models import get_model
 from bidora.own_data import shown_name
 from bidora.preflight.check import Check, note, problem
 from bidora.preflight.comparison import check_effort, check_rate, check_repetition, check_unused, check_writing
-from bidora.preflight.material import check_data, check_layers, check_model, check_splits
+from bidora.preflight.material import check_data, check_layers, check_length, check_model, check_splits
 from bidora.preflight.room import check_device, check_disk, check_memory
 from bidora.preview import kinds_of
 from bidora.runs import runs_root
@@ -23,7 +23,7 @@ __all__ = ["Check", "note", "preflight", "preflight_of_group", "remarks", "worst
 def preflight(
     config: RunConfig, root: str | Path | None = None, *, others: Sequence[RunConfig] = (), memory: float | None = None
 ) -> list[Check]:
-    """Look at settings, data, model, splits, layers, disk, memory, device, equal runs and effort; fetches and trains nothing.
+    """Look at settings, data, model, length, splits, layers, disk, memory, device, equal runs and effort; fetches and trains nothing.
 
     Args:
         config: the settings.
@@ -39,7 +39,7 @@ def preflight(
         return [problem("settings", error)]
     checks = [Check("settings", True, "All settings are within their ranges.")]
     checks += [*check_data(config, task), *check_model(model)]
-    checks += check_splits(config, task)
+    checks += [*check_length(config, task), *check_splits(config, task)]
     machine = [check_disk(folder, config, task), check_memory(memory), check_device(config)]
     found = [
         *checks,

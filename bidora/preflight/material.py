@@ -105,21 +105,20 @@ def check_length(config: RunConfig, task: Task) -> list[Check]:
 
 
 def check_splits(config: RunConfig, task: Task) -> list[Check]:
-    """How long inputs may be, how many examples each split has, which classes come off badly, and what else is known."""
-    length = check_length(config, task)
+    """How many examples each split has, which classes come off badly, and what is known about the data."""
     if not config.data and task.package is None and not task.hub:
-        return length  # said already
+        return []  # said already
     if task.from_hub(config) or (not config.data and not task_is_fetched(task.name)):
-        return [*length, Check("splits", None, "The splits can be counted once the data are here.")]
+        return [Check("splits", None, "The splits can be counted once the data are here.")]
     try:
         found = splits_of(config)
     except LabError as error:
-        return [*length, problem("splits", error)]
+        return [problem("splits", error)]
     drawn = config.steps * config.batch_size * config.gradient_accumulation
     passes = (
         f"{number(config.steps)} steps read each training example about {number(drawn / max(1, found.lower), 2)} times."
     )
-    checks = [*length, Check("splits", True, f"{sentence(found.words)} {passes}")]
+    checks = [Check("splits", True, f"{sentence(found.words)} {passes}")]
     for note in found.notes:
         rare = note.startswith(("too rare", "classes with fewer"))
         checks.append(Check("classes" if rare else "remark", None if rare else True, sentence(note)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from bidora.errors import LabError
@@ -15,12 +15,17 @@ from bidora.runs.tables import MOST_BYTES
 from bidora.runs.workers import ACTIVE
 
 
-def unreadable_runs(root: str | Path | None = None) -> list[tuple[str, str]]:
-    """Run folders that `list_runs` passes over: id, and what is wrong with them."""
+def unreadable_runs(root: str | Path | None = None, *, readable: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Run folders that `list_runs` passes over: id, and what is wrong with them.
+
+    Args:
+        root: where runs are kept; by default `runs_root()`.
+        readable: ids that are known to be readable, so that they need not be read again.
+    """
     root = Path(root) if root is not None else runs_root()
     found = []
     for path in sorted(root.iterdir(), reverse=True) if root.is_dir() else ():
-        if RUN_ID.match(path.name) and (why := why_unreadable(path)):
+        if path.name not in readable and RUN_ID.match(path.name) and (why := why_unreadable(path)):
             found.append((path.name, why))
     return found
 

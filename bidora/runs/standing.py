@@ -75,6 +75,12 @@ def has_checkpoint(folder: Path) -> bool:
     return any((folder / "checkpoints").glob("*/*/complete"))
 
 
+def half_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints that were cut off: their file `complete`, written last, is missing."""
+    found = (folder / "checkpoints").glob("*/*")
+    return [each for each in found if each.is_dir() and not (each / "complete").exists()]
+
+
 def _elapsed(run: RunFolder, status: dict[str, Any]) -> float | None:
     if status["state"] in ACTIVE:
         began = _number(status.get("process_start"))
